@@ -1,0 +1,297 @@
+//! How long to wait before a retry: shapes and jitter as pure functions of integers.
+
+use core::fmt;
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use rand_core::Rng;
+
+use crate::policy::RetryContext;
+use crate::time::{duration, nanos};
+
+/// How long to wait before a retry: a shape, a cap, and jitter drawn below the cap.
+///
+/// The default waits `U[0.8, 1.0) x 1 s x 2^(n-1)` before retry n, at most 60 s (R-B-1). The cap
+/// bounds the shape *before* the jitter is drawn, so that waits at the cap still differ and none
+/// exceeds it. Arithmetic is in whole nanoseconds and saturates (R-B-4); waits beyond 584 years are
+/// 584 years.
+///
+/// ```
+/// use core::time::Duration;
+/// use redial_engine::{Backoff, Jitter};
+///
+/// const QUICK: Backoff =
+///     Backoff::exponential(Duration::from_millis(50)).cap(Duration::from_secs(2)).jitter(Jitter::Full);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backoff {
+    pub(crate) shape: Shape,
+    pub(crate) jitter: Jitter,
+    /// Nanoseconds.
+    pub(crate) cap: u64,
+}
+
+impl Backoff {
+    /// The default: from one second, doubling, capped at a minute, jitter from 0.8.
+    pub const DEFAULT: Self = Self::exponential(Duration::from_secs(1));
+
+    const DEFAULT_CAP: u64 = nanos(Duration::from_secs(60));
+
+    /// A shape that doubles with each retry: `base`, twice `base`, four times `base`.
+    ///
+    /// The cap is 60 s, or `base` where that is longer; the jitter is proportional from 0.8.
+    pub const fn exponential(base: Duration) -> Self {
+        Self::of(Shape::Exponential { base: nanos(base) }, nanos(base))
+    }
+
+    /// A shape that stays the same.
+    ///
+    /// The cap is 60 s, or `wait` where that is longer; the jitter is proportional from 0.8.
+    pub const fn fixed(wait: Duration) -> Self {
+        Self::of(Shape::Fixed { wait: nanos(wait) }, nanos(wait))
+    }
+
+    /// A shape of the user's own, which sees the outcome, the retry's number and the previous wait.
+    ///
+    /// Cap (60 s) and jitter (proportional from 0.8) apply to what it returns.
+    pub const fn custom(shape: fn(&RetryContext<'_>) -> Duration) -> Self {
+        Self::of(Shape::Custom(shape), 0)
+    }
+
+    const fn of(shape: Shape, least_cap: u64) -> Self {
+        let cap = if least_cap > Self::DEFAULT_CAP { least_cap } else { Self::DEFAULT_CAP };
+        Self { shape, jitter: Jitter::DEFAULT, cap }
+    }
+
+    /// The same with another cap. A cap below the base is refused when the policy is built.
+    #[must_use]
+    pub const fn cap(self, cap: Duration) -> Self {
+        Self { cap: nanos(cap), ..self }
+    }
+
+    /// The same with other jitter.
+    #[must_use]
+    pub const fn jitter(self, jitter: Jitter) -> Self {
+        Self { jitter, ..self }
+    }
+
+    /// The wait before a retry.
+    ///
+    /// Draws exactly one `next_u64` unless the jitter is [`Jitter::None`] (R-B-5).
+    #[inline]
+    pub fn wait(&self, retry: &RetryContext<'_>, rng: &mut dyn Rng) -> Duration {
+        let (low, high) = match (&self.shape, self.jitter) {
+            (Shape::Exponential { base }, Jitter::Proportional { from_percent }) => {
+                let full = doubled(*base, retry.number()).min(self.cap);
+                (percent(full, from_percent), full)
+            }
+            (_, Jitter::None) => return duration(self.full(retry)),
+            (_, _) => self.range(retry),
+        };
+        duration(between(low, high, rng))
+    }
+
+    /// The wait before jitter.
+    fn full(&self, retry: &RetryContext<'_>) -> u64 {
+        self.shape.wait(retry).min(self.cap)
+    }
+
+    /// What the wait is drawn from. Not inlined, to keep the default's path short.
+    #[inline(never)]
+    fn range(&self, retry: &RetryContext<'_>) -> (u64, u64) {
+        let full = self.full(retry);
+        match self.jitter {
+            Jitter::None => (full, full),
+            Jitter::Proportional { from_percent } => (percent(full, from_percent), full),
+            Jitter::Full => (0, full),
+            Jitter::Equal => (full / 2, full),
+            Jitter::Decorrelated => {
+                let base = self.shape.base(retry).min(self.cap);
+                let previous = retry.previous_nanos().unwrap_or(base);
+                (base, previous.saturating_mul(3).min(self.cap))
+            }
+        }
+    }
+
+    /// Checks what the types cannot: see [`BackoffError`].
+    pub(crate) const fn check(&self) -> Result<(), BackoffError> {
+        if let Jitter::Proportional { from_percent } = self.jitter
+            && from_percent > 100
+        {
+            return Err(BackoffError::JitterAboveOne { from_percent });
+        }
+        let base = match self.shape {
+            Shape::Exponential { base } => base,
+            Shape::Fixed { wait } => wait,
+            Shape::Custom(_) => MIN_BASE,
+        };
+        if base < MIN_BASE {
+            return Err(BackoffError::BaseTooShort { base: duration(base) });
+        }
+        if self.cap < base {
+            return Err(BackoffError::CapBelowBase {
+                cap: duration(self.cap),
+                base: duration(base),
+            });
+        }
+        Ok(())
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// The least base, in nanoseconds: below a millisecond, retries are a busy loop (R-B-4).
+const MIN_BASE: u64 = nanos(Duration::from_millis(1));
+
+/// How the wait grows with the retries, before cap and jitter. Durations are nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    Exponential { base: u64 },
+    Fixed { wait: u64 },
+    Custom(fn(&RetryContext<'_>) -> Duration),
+}
+
+impl Shape {
+    #[inline]
+    fn wait(&self, retry: &RetryContext<'_>) -> u64 {
+        match self {
+            Self::Exponential { base } => doubled(*base, retry.number()),
+            Self::Fixed { wait } => *wait,
+            Self::Custom(shape) => nanos(shape(retry)),
+        }
+    }
+
+    /// Where decorrelated jitter starts.
+    fn base(&self, retry: &RetryContext<'_>) -> u64 {
+        match self {
+            Self::Exponential { base } => *base,
+            Self::Fixed { wait } => *wait,
+            Self::Custom(shape) => nanos(shape(retry)),
+        }
+    }
+}
+
+impl PartialEq for Shape {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exponential { base: a }, Self::Exponential { base: b })
+            | (Self::Fixed { wait: a }, Self::Fixed { wait: b }) => a == b,
+            (Self::Custom(a), Self::Custom(b)) => core::ptr::fn_addr_eq(*a, *b),
+            (Self::Exponential { .. } | Self::Fixed { .. } | Self::Custom(_), _) => false,
+        }
+    }
+}
+
+impl Eq for Shape {}
+
+/// How chance spreads waits, so that clients which failed together do not return together.
+///
+/// With x the capped wait of the shape; every draw is continuous to the nanosecond (R-B-3).
+///
+/// Exhaustive on purpose: a user's own spread is a user's own [`Policy`](crate::Policy).
+#[allow(clippy::exhaustive_enums)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields))]
+pub enum Jitter {
+    /// Exactly x.
+    None,
+    /// `U[from, 1) x`: close to the shape, and spread all the same.
+    Proportional {
+        /// The least share of x, in percent: 80. Above 100 is refused when the policy is built.
+        from_percent: u8,
+    },
+    /// `U[0, x)`: the widest spread.
+    Full,
+    /// `x/2 + U[0, x/2)`: never less than half.
+    Equal,
+    /// `U[base, min(cap, 3 x previous))`: each wait depends on the one before, not on the number.
+    Decorrelated,
+}
+
+impl Jitter {
+    /// Proportional, from 0.8 (R-B-1).
+    pub const DEFAULT: Self = Self::Proportional { from_percent: 80 };
+}
+
+impl Default for Jitter {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+/// Why a backoff makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BackoffError {
+    /// The base is below a millisecond: retries would be a busy loop. Choose a longer one (R-B-4).
+    BaseTooShort {
+        /// The base that was given.
+        base: Duration,
+    },
+    /// No wait could be as long as the base. Raise the cap, or lower the base.
+    CapBelowBase {
+        /// The cap that was given.
+        cap: Duration,
+        /// The base that was given.
+        base: Duration,
+    },
+    /// The jitter would begin above the wait itself. Choose 0 to 100 percent.
+    JitterAboveOne {
+        /// The share that was given, in percent.
+        from_percent: u8,
+    },
+}
+
+impl fmt::Display for BackoffError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BaseTooShort { base } => {
+                write!(f, "backoff base of {base:?} is below 1 ms: choose a longer one")
+            }
+            Self::CapBelowBase { cap, base } => {
+                write!(f, "backoff cap of {cap:?} is below the base of {base:?}: raise the cap")
+            }
+            Self::JitterAboveOne { from_percent } => {
+                write!(f, "jitter from {from_percent} percent is above the wait: choose 0 to 100")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BackoffError {}
+
+/// `base x 2^(number - 1)`, saturating.
+#[inline]
+fn doubled(base: u64, number: NonZeroU32) -> u64 {
+    let shift = number.get() - 1;
+    // A base of zero has room for every shift; the checked one keeps the widest from overflowing.
+    if shift > base.leading_zeros() { u64::MAX } else { base.checked_shl(shift).unwrap_or(0) }
+}
+
+/// `share` percent of `whole`, rounded down, without overflow.
+#[inline]
+pub(crate) const fn percent(whole: u64, share: u8) -> u64 {
+    match whole.checked_mul(share as u64) {
+        Some(product) => product / 100,
+        None => percent_of_much(whole, share as u64),
+    }
+}
+
+#[cold]
+const fn percent_of_much(whole: u64, share: u64) -> u64 {
+    (whole / 100).saturating_mul(share).saturating_add(whole % 100 * share / 100)
+}
+
+/// A value drawn evenly from `low..high`; `low` where that range is empty. One draw either way.
+#[inline]
+pub(crate) fn between(low: u64, high: u64, rng: &mut dyn Rng) -> u64 {
+    let width = high.saturating_sub(low);
+    // The high half of a 128-bit product scales a 64-bit draw to the width without division, and is
+    // below the width, so that the sum is below `high`.
+    low + ((u128::from(rng.next_u64()) * u128::from(width)) >> 64) as u64
+}

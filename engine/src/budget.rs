@@ -1,0 +1,470 @@
+//! The retry budget: a token bucket that bounds how much load retries may add (R-G-1 to R-G-3).
+
+use core::fmt;
+
+use crate::policy::Class;
+use crate::time::Timestamp;
+
+/// One token, in milli-tokens.
+const TOKEN: u32 = 1_000;
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// The largest capacity, in tokens (4.29 million): milli-tokens then fit 32 bits.
+const MAX_CAPACITY: u32 = u32::MAX / TOKEN;
+
+/// How much load retries may add to an upstream: the rules of a token bucket.
+///
+/// A budget is data; the tokens themselves live in an [`Upstream`](crate::Upstream), full at the
+/// start. A retry that the bucket cannot pay for is refused at once and never waits. All amounts
+/// are whole milli-tokens, and `0 <= tokens <= capacity` holds after every step (R-G-3).
+///
+/// The default is [`Budget::STANDARD`].
+///
+/// ```
+/// use redial_engine::Budget;
+///
+/// // At most 10 % of calls, no floor, after a burst of 50.
+/// let tight = Budget::builder().deposit_milli(100).refill_per_second(0).capacity(50).build()?;
+/// # Ok::<(), redial_engine::BudgetError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    capacity: u64,
+    /// Put in by each call as it begins.
+    deposit: u32,
+    refill: Refill,
+    /// What a retry costs, by the class of what it answers.
+    cost: Costs,
+    /// The least tokens with which any retry is allowed.
+    threshold: u64,
+    /// Taken by each retryable failure when it happens.
+    failure: u32,
+    /// Given by each success.
+    success: u32,
+    /// Given by a success at the first attempt, instead of a refund.
+    first_success: u32,
+    /// Whether the last retry's cost comes back when it succeeds.
+    refund: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Costs {
+    throttled: u32,
+    transient: u32,
+    timeout: u32,
+    server: u32,
+}
+
+impl Costs {
+    const fn all(cost: u32) -> Self {
+        Self { throttled: cost, transient: cost, timeout: cost, server: cost }
+    }
+
+    #[inline]
+    const fn of(&self, class: Class) -> u32 {
+        match class {
+            Class::Throttled => self.throttled,
+            Class::Transient => self.transient,
+            Class::Timeout => self.timeout,
+            Class::Server => self.server,
+        }
+    }
+}
+
+/// What comes back with time: so many milli-tokens for each whole period.
+///
+/// Amount and period are the rate in lowest terms, so that whole periods are exact and what is
+/// left of one is kept by not moving the time of the last refill past it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refill {
+    amount: u64,
+    /// Nanoseconds; zero where nothing comes back.
+    period: u64,
+}
+
+impl Refill {
+    const NONE: Self = Self { amount: 0, period: 0 };
+
+    const fn per_second(milli: u32) -> Self {
+        if milli == 0 {
+            return Self::NONE;
+        }
+        let (mut divisor, mut rest) = (NANOS_PER_SECOND, milli as u64);
+        while rest > 0 {
+            (divisor, rest) = (rest, divisor % rest);
+        }
+        Self { amount: milli as u64 / divisor, period: NANOS_PER_SECOND / divisor }
+    }
+}
+
+impl Budget {
+    const NOTHING: Self = Self {
+        capacity: 0,
+        deposit: 0,
+        refill: Refill::NONE,
+        cost: Costs::all(0),
+        threshold: 0,
+        failure: 0,
+        success: 0,
+        first_success: 0,
+        refund: false,
+    };
+
+    /// The default: each call deposits 0.2, ten tokens a second always refill, capacity 100, a
+    /// retry costs 1 (R-G-1).
+    ///
+    /// So retries add at most 20 % of calls and 10 a second, after a burst of 100.
+    pub const STANDARD: Self = Self {
+        capacity: 100 * TOKEN as u64,
+        deposit: TOKEN / 5,
+        refill: Refill::per_second(10 * TOKEN),
+        cost: Costs::all(TOKEN),
+        ..Self::NOTHING
+    };
+
+    /// No bound: every retry is paid for.
+    pub const UNLIMITED: Self = Self::NOTHING;
+
+    /// No retries at all.
+    pub const EMPTY: Self = Self { threshold: 1, ..Self::NOTHING };
+
+    /// The AWS SDKs' standard mode, retry specification 2.0: capacity 500, 5 a retry, 10 after a
+    /// failure (not a status); the last retry's cost comes back when it succeeds, and a success at
+    /// the first attempt gives 1.
+    pub const AWS_STANDARD_2_0: Self = Self {
+        capacity: 500 * TOKEN as u64,
+        cost: Costs {
+            throttled: 5 * TOKEN,
+            transient: 10 * TOKEN,
+            timeout: 10 * TOKEN,
+            server: 5 * TOKEN,
+        },
+        first_success: TOKEN,
+        refund: true,
+        ..Self::NOTHING
+    };
+
+    /// The AWS SDKs' standard mode, retry specification 2.1: as 2.0, but 14 a retry and 5 where the
+    /// server throttled.
+    pub const AWS_STANDARD_2_1: Self = Self {
+        cost: Costs { throttled: 5 * TOKEN, ..Costs::all(14 * TOKEN) },
+        ..Self::AWS_STANDARD_2_0
+    };
+
+    /// gRPC's retry throttling (gRFC A6): each retryable failure takes 1 when it happens, each
+    /// success gives `token_ratio_milli` thousandths, and retries are allowed above half of
+    /// `max_tokens`.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetError::GrpcMaxTokens`] unless `max_tokens` is 1 to 1000, and
+    /// [`BudgetError::GrpcTokenRatio`] where the ratio is zero.
+    pub const fn grpc(max_tokens: u32, token_ratio_milli: u32) -> Result<Self, BudgetError> {
+        if max_tokens == 0 || max_tokens > 1_000 {
+            return Err(BudgetError::GrpcMaxTokens { max_tokens });
+        }
+        if token_ratio_milli == 0 {
+            return Err(BudgetError::GrpcTokenRatio);
+        }
+        let capacity = max_tokens as u64 * TOKEN as u64;
+        Ok(Self {
+            capacity,
+            threshold: capacity / 2 + 1,
+            failure: TOKEN,
+            success: token_ratio_milli,
+            ..Self::NOTHING
+        })
+    }
+
+    /// Finagle's budget as a token bucket: a share of calls and a floor a second.
+    ///
+    /// Finagle lets deposits expire after a time to live; a token bucket has a capacity instead
+    /// ([`Finagle::burst`]), which bounds the same thing: how much may be saved up.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetError::FinagleTtl`] unless the time to live is 1 to 60 s,
+    /// [`BudgetError::FinagleRatio`] above one retry a call, and [`BudgetError::Capacity`] where
+    /// the burst has no room in a bucket.
+    pub const fn finagle(rules: Finagle) -> Result<Self, BudgetError> {
+        let Finagle { ratio_ppm, min_retries_per_second, ttl_seconds, burst } = rules;
+        if ttl_seconds == 0 || ttl_seconds > 60 {
+            return Err(BudgetError::FinagleTtl { ttl_seconds });
+        }
+        if ratio_ppm > PPM {
+            return Err(BudgetError::FinagleRatio { ratio_ppm });
+        }
+        // Each call deposits one milli-token's worth of a thousand, and a retry costs as many
+        // calls as the ratio says: shares of one in ten thousand stay exact.
+        let (deposit, cost) =
+            if ratio_ppm == 0 { (0, TOKEN) } else { (TOKEN, per_retry(ratio_ppm)) };
+        let reserve = min_retries_per_second as u64 * ttl_seconds as u64;
+        let retries = if reserve > burst as u64 { reserve } else { burst as u64 };
+        let capacity = retries.saturating_mul(cost as u64);
+        let refill = min_retries_per_second as u64 * cost as u64;
+        if capacity > MAX_CAPACITY as u64 * TOKEN as u64 || refill > u32::MAX as u64 {
+            return Err(BudgetError::Capacity { tokens: capacity / TOKEN as u64 });
+        }
+        Ok(Self {
+            capacity,
+            deposit,
+            refill: Refill::per_second(refill as u32),
+            cost: Costs::all(cost),
+            ..Self::NOTHING
+        })
+    }
+
+    /// A token bucket with numbers of one's own, beginning with those of [`Budget::STANDARD`].
+    pub const fn builder() -> BudgetBuilder {
+        BudgetBuilder { budget: Self::STANDARD, capacity: 100 }
+    }
+
+    /// The most milli-tokens that the bucket holds.
+    pub const fn capacity_milli(&self) -> u64 {
+        self.capacity
+    }
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self::STANDARD
+    }
+}
+
+/// The rules of Finagle's retry budget.
+///
+/// The default is Finagle's: 20 % of calls, ten retries a second, ten seconds to live, and a burst
+/// of a hundred.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+pub struct Finagle {
+    /// How many retries a million calls may cause: 200,000.
+    pub ratio_ppm: u32,
+    /// How many retries a second are always allowed: 10.
+    pub min_retries_per_second: u32,
+    /// How many seconds the floor may be saved up, 1 to 60: 10.
+    pub ttl_seconds: u32,
+    /// How many retries may be saved up in all: 100. The floor's own reserve is the least.
+    pub burst: u32,
+}
+
+impl Finagle {
+    /// Finagle's own numbers.
+    pub const DEFAULT: Self =
+        Self { ratio_ppm: PPM / 5, min_retries_per_second: 10, ttl_seconds: 10, burst: 100 };
+}
+
+impl Default for Finagle {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}
+
+const PPM: u32 = 1_000_000;
+
+/// The milli-tokens of one retry where a call deposits a token; `ratio_ppm` is not zero.
+const fn per_retry(ratio_ppm: u32) -> u32 {
+    match (TOKEN as u64 * PPM as u64).checked_div(ratio_ppm as u64) {
+        Some(cost) => cost as u32,
+        None => TOKEN,
+    }
+}
+
+/// Builds a [`Budget`] with numbers of one's own.
+#[derive(Clone, Copy, Debug)]
+#[must_use]
+pub struct BudgetBuilder {
+    budget: Budget,
+    capacity: u32,
+}
+
+impl BudgetBuilder {
+    /// The most tokens that the bucket holds, and what it starts with: 100. At most 4,294,967.
+    pub const fn capacity(self, tokens: u32) -> Self {
+        Self { capacity: tokens, ..self }
+    }
+
+    /// The milli-tokens that each call puts in as it begins: 200, so that one call in five may be
+    /// retried.
+    pub const fn deposit_milli(self, milli: u32) -> Self {
+        Self { budget: Budget { deposit: milli, ..self.budget }, ..self }
+    }
+
+    /// The tokens that come back each second whatever happens: 10. At most 4,294,967.
+    pub const fn refill_per_second(self, tokens: u32) -> Self {
+        let refill = Refill::per_second(tokens.saturating_mul(TOKEN));
+        Self { budget: Budget { refill, ..self.budget }, ..self }
+    }
+
+    /// The milli-tokens that a retry costs: 1,000.
+    pub const fn cost_milli(self, milli: u32) -> Self {
+        Self { budget: Budget { cost: Costs::all(milli), ..self.budget }, ..self }
+    }
+
+    /// The budget.
+    ///
+    /// # Errors
+    ///
+    /// [`BudgetError::Capacity`] where the capacity is too large, and [`BudgetError::TooSmall`]
+    /// where the bucket could never pay for one retry ([`Budget::EMPTY`] says so plainly).
+    pub const fn build(self) -> Result<Budget, BudgetError> {
+        if self.capacity > MAX_CAPACITY {
+            return Err(BudgetError::Capacity { tokens: self.capacity as u64 });
+        }
+        let capacity = self.capacity as u64 * TOKEN as u64;
+        if capacity < self.budget.cost.server as u64 {
+            return Err(BudgetError::TooSmall { tokens: self.capacity });
+        }
+        Ok(Budget { capacity, ..self.budget })
+    }
+}
+
+/// Why a budget makes no sense.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BudgetError {
+    /// The bucket would hold more than 4,294,967 tokens. Choose a smaller capacity.
+    Capacity {
+        /// The capacity that was asked for, in tokens.
+        tokens: u64,
+    },
+    /// A full bucket could not pay for one retry. Raise the capacity.
+    TooSmall {
+        /// The capacity that was given, in tokens.
+        tokens: u32,
+    },
+    /// gRPC's `maxTokens` must be 1 to 1000.
+    GrpcMaxTokens {
+        /// The value that was given.
+        max_tokens: u32,
+    },
+    /// gRPC's `tokenRatio` must be above zero.
+    GrpcTokenRatio,
+    /// Finagle's time to live must be 1 to 60 s.
+    FinagleTtl {
+        /// The value that was given, in seconds.
+        ttl_seconds: u32,
+    },
+    /// A share above one retry a call is no bound. Choose at most 1,000,000 ppm.
+    FinagleRatio {
+        /// The share that was given, in parts per million.
+        ratio_ppm: u32,
+    },
+}
+
+impl fmt::Display for BudgetError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Capacity { tokens } => {
+                write!(f, "budget of {tokens} tokens is too large: choose at most {MAX_CAPACITY}")
+            }
+            Self::TooSmall { tokens } => {
+                write!(f, "budget of {tokens} tokens cannot pay for one retry: raise the capacity")
+            }
+            Self::GrpcMaxTokens { max_tokens } => {
+                write!(f, "gRPC budget of {max_tokens} tokens: choose 1 to 1000")
+            }
+            Self::GrpcTokenRatio => f.write_str("gRPC token ratio of zero: choose a positive one"),
+            Self::FinagleTtl { ttl_seconds } => {
+                write!(f, "time to live of {ttl_seconds} s: choose 1 to 60 s")
+            }
+            Self::FinagleRatio { ratio_ppm } => {
+                write!(f, "ratio of {ratio_ppm} ppm is no bound: choose at most {PPM}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BudgetError {}
+
+/// A budget's tokens, and its rules.
+#[derive(Clone, Debug)]
+pub(crate) struct Bucket {
+    rules: Budget,
+    /// Milli-tokens.
+    tokens: u64,
+    refilled_at: Timestamp,
+}
+
+impl Bucket {
+    pub(crate) const fn full(rules: Budget) -> Self {
+        Self { rules, tokens: rules.capacity, refilled_at: Timestamp::ORIGIN }
+    }
+
+    /// A call begins: it deposits its share.
+    #[inline]
+    pub(crate) fn begin(&mut self, now: Timestamp) {
+        self.refill(now);
+        self.give(u64::from(self.rules.deposit));
+    }
+
+    /// A retryable failure happened, whether or not it will be retried.
+    #[inline]
+    pub(crate) fn failed(&mut self) {
+        if self.rules.failure > 0 {
+            self.tokens = self.tokens.saturating_sub(u64::from(self.rules.failure));
+        }
+    }
+
+    /// A retry is wanted: takes its cost and says how much that was, or takes nothing.
+    #[inline]
+    pub(crate) fn charge(&mut self, class: Class, now: Timestamp) -> Option<u32> {
+        self.refill(now);
+        let cost = self.rules.cost.of(class);
+        if self.tokens < self.rules.threshold {
+            return None;
+        }
+        self.tokens = self.tokens.checked_sub(u64::from(cost))?;
+        Some(cost)
+    }
+
+    /// A retry that was paid for is not made after all.
+    pub(crate) fn refund(&mut self, charged: u32) {
+        self.give(u64::from(charged));
+    }
+
+    /// The call succeeded; `charged` is what its last retry cost, where there was one.
+    #[inline]
+    pub(crate) fn succeeded(&mut self, charged: Option<u32>) {
+        let reward = match charged {
+            None => self.rules.first_success,
+            Some(charged) if self.rules.refund => charged,
+            Some(_) => 0,
+        };
+        let reward = u64::from(reward) + u64::from(self.rules.success);
+        if reward > 0 {
+            self.give(reward);
+        }
+    }
+
+    pub(crate) const fn tokens_milli(&self) -> u64 {
+        self.tokens
+    }
+
+    #[inline]
+    fn give(&mut self, milli: u64) {
+        self.tokens = self.tokens.saturating_add(milli).min(self.rules.capacity);
+    }
+
+    /// Adds what has come back since the last refill; a clock that goes back adds nothing.
+    #[inline]
+    fn refill(&mut self, now: Timestamp) {
+        let Refill { amount, period } = self.rules.refill;
+        let (now, then) = (now.as_nanos(), self.refilled_at.as_nanos());
+        let Some(elapsed) = now.checked_sub(then) else { return };
+        if self.tokens >= self.rules.capacity {
+            // A full bucket saves up nothing, not even the beginning of a period.
+            self.refilled_at = Timestamp::from_nanos(now);
+            return;
+        }
+        let (Some(periods), Some(begun)) =
+            (elapsed.checked_div(period), elapsed.checked_rem(period))
+        else {
+            return;
+        };
+        self.refilled_at = Timestamp::from_nanos(now - begun);
+        self.give(periods.saturating_mul(amount));
+    }
+}

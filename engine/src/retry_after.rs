@@ -1,0 +1,66 @@
+//! The value of a `Retry-After` header: bytes to a wait.
+
+use core::time::Duration;
+use std::time::SystemTime;
+
+/// What a `Retry-After` header says (RFC 9110 10.2.3).
+///
+/// ```
+/// use core::time::Duration;
+/// use std::time::SystemTime;
+/// use redial_engine::RetryAfter;
+///
+/// let hint = RetryAfter::parse(b"120");
+/// assert_eq!(hint, Some(RetryAfter::Delay(Duration::from_secs(120))));
+/// assert_eq!(RetryAfter::parse(b"1.5"), None);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums)] // The grammar has two forms, and will have no third.
+pub enum RetryAfter {
+    /// So long after the response.
+    Delay(Duration),
+    /// Not before this point in time, by the server's clock.
+    Date(SystemTime),
+}
+
+impl RetryAfter {
+    /// What these bytes say; `None` where they are neither whole seconds nor an HTTP-date (R-RA-2).
+    ///
+    /// White space around the value is allowed. Seconds of any length saturate (R-RA-7).
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        let value = value.trim_ascii();
+        match value.first()? {
+            b'0'..=b'9' => {
+                whole_number(value).map(|seconds| Self::Delay(Duration::from_secs(seconds)))
+            }
+            _ => http_date(value).map(Self::Date),
+        }
+    }
+
+    /// How long to wait; zero where that is over, which says nothing (R-RA-4).
+    ///
+    /// `now` is called only for a date. Pass the response's own `Date`, so that a difference
+    /// between the two machines' clocks cancels (R-RA-3).
+    pub fn wait(self, now: impl FnOnce() -> SystemTime) -> Duration {
+        match self {
+            Self::Delay(wait) => wait,
+            Self::Date(date) => date.duration_since(now()).unwrap_or(Duration::ZERO),
+        }
+    }
+}
+
+/// An HTTP-date in any of its three forms, as `httpdate` reads them.
+pub(crate) fn http_date(value: &[u8]) -> Option<SystemTime> {
+    httpdate::parse_http_date(core::str::from_utf8(value).ok()?).ok()
+}
+
+/// A number of ASCII digits alone; it saturates.
+pub(crate) fn whole_number(value: &[u8]) -> Option<u64> {
+    if value.is_empty() {
+        return None;
+    }
+    value.iter().try_fold(0_u64, |number, byte| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        Some(number.saturating_mul(10).saturating_add(u64::from(digit)))
+    })
+}
