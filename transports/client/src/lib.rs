@@ -1,1 +1,48 @@
-//! To be written.
+//! An HTTP client with retries, over any transport.
+//!
+//! A [`Client`] carries out calls: it begins them with the engine, sends each attempt through its
+//! [`Transport`], sleeps on the transport's [`Clock`], and hands back the last response or error
+//! with the reason and the history of attempts. It decides nothing: whether and when to send again
+//! is the engine's business, how to send is the transport's.
+//!
+//! Most programs do not use this crate by itself: they take a transport crate, which builds the
+//! client, or implement [`Transport`] to bring their own.
+//!
+//! # Code map
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `client.rs` | [`Client`] and its builder |
+//! | `request.rs` | [`RequestBuilder`]: one call, and its own settings |
+//! | `driver.rs` | the one async loop |
+//! | `response.rs`, `error.rs`, `history.rs` | what a call ends with |
+//! | `transport.rs`, `clock.rs` | the traits that a transport implements |
+//! | `body.rs` | request bodies |
+//! | `origin.rs`, `upstreams.rs` | what calls to one origin share |
+#![forbid(unsafe_code)]
+
+mod body;
+mod client;
+mod clock;
+mod driver;
+mod error;
+mod history;
+mod origin;
+mod request;
+mod response;
+mod transport;
+mod upstreams;
+
+pub use body::{Body, BodyError};
+pub use client::{BuildError, Client, ClientBuilder};
+pub use clock::{Clock, race};
+pub use error::Error;
+pub use history::{AttemptRecord, Wait};
+pub use origin::{Origin, OriginError, Scheme};
+pub use redial_engine as engine;
+pub use request::RequestBuilder;
+pub use response::Response;
+pub use transport::{
+    Answer, BoxError, BoxFuture, Exchange, PoolFigures, ResponseBody, Timeouts, Transport,
+    TransportError,
+};

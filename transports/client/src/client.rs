@@ -1,0 +1,260 @@
+//! The client, and how it is built.
+
+use core::error::Error as StdError;
+use core::fmt;
+use std::sync::{Arc, Mutex};
+
+use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use http::{Method, Uri};
+use rand_core::SeedableRng;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy};
+
+use crate::body::Body;
+use crate::error::Error;
+use crate::request::RequestBuilder;
+use crate::transport::{PoolFigures, Timeouts, Transport};
+use crate::upstreams::Upstreams;
+
+/// The largest body that is read into memory by default: 64 MiB (R-C-4).
+const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
+
+const PRODUCT: &str = concat!("redial/", env!("CARGO_PKG_VERSION"));
+
+/// Any policy, shared between calls.
+pub(crate) type SharedPolicy = Arc<dyn Policy + Send + Sync>;
+
+/// Makes calls over a transport, with retries.
+///
+/// Clones are cheap and share everything: connections, retry budgets and figures (R-C-6).
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) policy: SharedPolicy,
+    pub(crate) replay: ReplayRules,
+    pub(crate) hints: HintRules,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) headers: HeaderMap,
+    pub(crate) max_response_bytes: u64,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) rng: Mutex<Xoshiro256PlusPlus>,
+}
+
+impl Client {
+    /// A client to be built over this transport.
+    pub fn builder(transport: impl Transport) -> ClientBuilder {
+        ClientBuilder {
+            transport: Box::new(transport),
+            policy: Arc::new(StandardPolicy::DEFAULT),
+            budget: Budget::STANDARD,
+            replay: ReplayRules::default(),
+            hints: HintRules::DEFAULT,
+            timeouts: Timeouts::DEFAULT,
+            headers: HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(PRODUCT))]),
+            max_response_bytes: MAX_RESPONSE_BYTES,
+            seed: None,
+        }
+    }
+
+    /// A call of this URL by GET.
+    pub fn get(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.call(Method::GET, url)
+    }
+
+    /// A call of this URL by HEAD.
+    pub fn head(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.call(Method::HEAD, url)
+    }
+
+    /// A call of this URL by OPTIONS.
+    pub fn options(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.call(Method::OPTIONS, url)
+    }
+
+    /// A call of this URL by PUT.
+    pub fn put(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.call(Method::PUT, url)
+    }
+
+    /// A call of this URL by PATCH. It is never repeated unless the call says that it may be.
+    pub fn patch(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.call(Method::PATCH, url)
+    }
+
+    /// A call of this URL by POST. It is never repeated unless the call says that it may be.
+    pub fn post(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.call(Method::POST, url)
+    }
+
+    /// A call of this URL by DELETE.
+    pub fn delete(&self, url: impl AsRef<str>) -> RequestBuilder {
+        self.call(Method::DELETE, url)
+    }
+
+    /// A call of this URL by any method.
+    ///
+    /// A URL that is none fails when the call is sent, before anything else happens.
+    pub fn call(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
+        let url = url.as_ref().parse::<Uri>().map_err(Error::invalid_request);
+        RequestBuilder::new(self.clone(), method, url)
+    }
+
+    /// This very request, with the client's default headers where it has none of that name.
+    pub fn request<B: Into<Body>>(&self, request: http::Request<B>) -> RequestBuilder {
+        let (head, body) = request.into_parts();
+        let mut call = RequestBuilder::new(self.clone(), head.method, Ok(head.uri)).body(body);
+        call.replace_headers(head.headers);
+        call
+    }
+
+    /// What the connections are doing now, and have done so far.
+    pub fn pool(&self) -> PoolFigures {
+        self.inner.transport.pool()
+    }
+
+    /// The name of the transport.
+    pub fn transport(&self) -> &'static str {
+        self.inner.transport.name()
+    }
+
+    /// Refuses new calls, lets those under way finish, and closes every connection then.
+    ///
+    /// Calling it again does nothing. A call after it fails with
+    /// [`FailureKind::ClientClosed`](redial_engine::FailureKind::ClientClosed).
+    pub fn close(&self) {
+        self.inner.transport.close();
+    }
+}
+
+impl fmt::Debug for Client {
+    /// Shows no default header: it may be secret (R-O-3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("transport", &self.transport())
+            .field("pool", &self.pool())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`Client`].
+#[must_use]
+pub struct ClientBuilder {
+    transport: Box<dyn Transport>,
+    policy: SharedPolicy,
+    budget: Budget,
+    replay: ReplayRules,
+    hints: HintRules,
+    timeouts: Timeouts,
+    headers: HeaderMap,
+    max_response_bytes: u64,
+    seed: Option<u64>,
+}
+
+impl ClientBuilder {
+    /// Whether and when to send again: [`StandardPolicy::DEFAULT`].
+    pub fn policy(self, policy: impl Policy + Send + Sync + 'static) -> Self {
+        Self { policy: Arc::new(policy), ..self }
+    }
+
+    /// How much load retries may add to each origin: [`Budget::STANDARD`].
+    pub fn budget(self, budget: Budget) -> Self {
+        Self { budget, ..self }
+    }
+
+    /// Which requests may be repeated: those with an idempotent method (R-D-4).
+    pub fn replay(self, rules: ReplayRules) -> Self {
+        Self { replay: rules, ..self }
+    }
+
+    /// Which headers of a response count as hints: `Retry-After` alone.
+    pub fn hints(self, rules: HintRules) -> Self {
+        Self { hints: rules, ..self }
+    }
+
+    /// The longest silences: [`Timeouts::DEFAULT`].
+    pub fn timeouts(self, timeouts: Timeouts) -> Self {
+        Self { timeouts, ..self }
+    }
+
+    /// A header of every request that has none of this name (R-C-2).
+    pub fn default_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// Sends no `User-Agent` unless a request has one; by default it names this crate.
+    pub fn no_user_agent(mut self) -> Self {
+        self.headers.remove(USER_AGENT);
+        self
+    }
+
+    /// The largest body that is read into memory: 64 MiB. A larger one is a final error (R-C-4).
+    pub fn max_response_bytes(self, bytes: u64) -> Self {
+        Self { max_response_bytes: bytes, ..self }
+    }
+
+    /// The seed of the jitter: drawn from the operating system. For schedules that can be
+    /// reproduced.
+    pub fn seed(self, seed: u64) -> Self {
+        Self { seed: Some(seed), ..self }
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] where the operating system gives no randomness.
+    pub fn build(self) -> Result<Client, BuildError> {
+        let rng = match self.seed {
+            Some(seed) => Xoshiro256PlusPlus::seed_from_u64(seed),
+            None => {
+                let mut seed = [0; 32];
+                getrandom::fill(&mut seed).map_err(|source| BuildError { source })?;
+                Xoshiro256PlusPlus::from_seed(seed)
+            }
+        };
+        let inner = Inner {
+            transport: self.transport,
+            policy: self.policy,
+            replay: self.replay,
+            hints: self.hints,
+            timeouts: self.timeouts,
+            headers: self.headers,
+            max_response_bytes: self.max_response_bytes,
+            upstreams: Upstreams::new(self.budget),
+            rng: Mutex::new(rng),
+        };
+        Ok(Client { inner: Arc::new(inner) })
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("transport", &self.transport.name())
+            .field("timeouts", &self.timeouts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The operating system gave no randomness for the jitter. Give a seed of your own.
+#[derive(Debug)]
+pub struct BuildError {
+    source: getrandom::Error,
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the operating system gave no randomness for the jitter")
+    }
+}
+
+impl StdError for BuildError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        Some(&self.source)
+    }
+}

@@ -1,0 +1,148 @@
+//! Origins: what connections and retry budgets belong to.
+
+use core::error::Error as StdError;
+use core::fmt;
+use core::hash::{Hash, Hasher};
+
+use http::Uri;
+use http::uri::Authority;
+
+/// Scheme, host and port (RFC 9110 4.3.1): what connections and retry budgets belong to.
+///
+/// Two origins are equal whatever the case of the host, and whether or not the scheme's own port
+/// is written out.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    scheme: Scheme,
+    authority: Authority,
+    port: u16,
+}
+
+/// How an origin is spoken to.
+///
+/// Exhaustive on purpose: there are two schemes of HTTP.
+#[allow(clippy::exhaustive_enums)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Scheme {
+    /// `http`: plain TCP, port 80.
+    Http,
+    /// `https`: TLS, port 443.
+    Https,
+}
+
+impl Scheme {
+    /// The name in a URL.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Https => "https",
+        }
+    }
+
+    const fn port(self) -> u16 {
+        match self {
+            Self::Http => 80,
+            Self::Https => 443,
+        }
+    }
+}
+
+impl Origin {
+    /// The origin of an absolute URI.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginError`] says what is missing, or what a URI must not have.
+    pub fn of(uri: &Uri) -> Result<Self, OriginError> {
+        let scheme = match uri.scheme_str() {
+            Some("http") => Scheme::Http,
+            Some("https") => Scheme::Https,
+            Some(_) => return Err(OriginError::Scheme),
+            None => return Err(OriginError::Relative),
+        };
+        let authority = uri.authority().ok_or(OriginError::Relative)?;
+        if authority.as_str().contains('@') {
+            return Err(OriginError::Userinfo);
+        }
+        if authority.host().is_empty() {
+            return Err(OriginError::Host);
+        }
+        let port = match authority.port() {
+            None => scheme.port(),
+            Some(port) => port.as_str().parse().map_err(|_| OriginError::Port)?,
+        };
+        Ok(Self { scheme, authority: authority.clone(), port })
+    }
+
+    /// The scheme.
+    pub const fn scheme(&self) -> Scheme {
+        self.scheme
+    }
+
+    /// The host as it is connected to: a name or an address, an IPv6 one without its brackets.
+    pub fn host(&self) -> &str {
+        let host = self.authority.host();
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    }
+
+    /// The port, the scheme's own where none is written.
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl PartialEq for Origin {
+    fn eq(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && self.port == other.port
+            && self.authority.host().eq_ignore_ascii_case(other.authority.host())
+    }
+}
+
+impl Eq for Origin {}
+
+impl Hash for Origin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.scheme.hash(state);
+        self.port.hash(state);
+        for byte in self.authority.host().bytes() {
+            state.write_u8(byte.to_ascii_lowercase());
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}://{}:{}", self.scheme.as_str(), self.authority.host(), self.port)
+    }
+}
+
+/// Why a URI has no origin that can be called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// It does not say which server. Write it whole, as in `http://host/path`.
+    Relative,
+    /// Its scheme is neither `http` nor `https`.
+    Scheme,
+    /// It carries a user name or password. Send them as a header (R-C-1).
+    Userinfo,
+    /// It names no host.
+    Host,
+    /// Its port is no number from 0 to 65535.
+    Port,
+}
+
+impl fmt::Display for OriginError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Relative => "the URL names no server: write it whole, as in http://host/path",
+            Self::Scheme => "the URL's scheme is neither http nor https",
+            Self::Userinfo => "the URL carries a user name or password: send them as a header",
+            Self::Host => "the URL names no host",
+            Self::Port => "the URL's port is no number from 0 to 65535",
+        })
+    }
+}
+
+impl StdError for OriginError {}
