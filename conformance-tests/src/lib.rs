@@ -1,0 +1,74 @@
+//! One suite of HTTP client behaviour, and the misbehaving server that it needs.
+//!
+//! This first slice is the **fault server**: it listens on the loopback interface, does to an HTTP
+//! client exactly what a [`Script`] says (answer, stall, cut off, reset) and writes down what the
+//! client did, in a [`Log`]. It runs on threads of its own, so it tests a client of any runtime.
+//!
+//! # Bird's eye
+//!
+//! ```text
+//!   Script ── start ──▶ FaultServer ── finish ──▶ Ok(Log)
+//!   (data: Plan, Step,     │    ▲                 Err(Unfinished): what the client did not
+//!    built with Reply)     │    │                 do, or did too much of
+//!                          ▼    │
+//!                     one thread accepts, one thread for each connection plays its steps
+//! ```
+//!
+//! A script is plain data, in one of two plans. [`Script::connections`] says what happens on the
+//! n-th connection, byte by byte. [`Script::requests`] says how the n-th request is answered,
+//! whichever connection it comes over. [`wire_h1`] is a table of scripts: every way in which an
+//! HTTP/1.1 server may fail a request.
+//!
+//! ```
+//! use std::io::{Read, Write};
+//! use std::net::TcpStream;
+//!
+//! use redial_conformance::{FaultServer, Reply, Script};
+//!
+//! let server = FaultServer::start(Script::replies([
+//!     Reply::status(503).header("retry-after", "1").body("busy"),
+//!     Reply::status(200).body("ok"),
+//! ]))?;
+//!
+//! let mut client = TcpStream::connect(server.address())?;
+//! for expected in ["503 Service Unavailable", "200 OK"] {
+//!     client.write_all(b"POST /jobs HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\nhi")?;
+//!     let mut answer = [0; 512];
+//!     let length = client.read(&mut answer)?;
+//!     assert!(String::from_utf8_lossy(&answer[..length]).contains(expected));
+//! }
+//! drop(client);
+//!
+//! let log = server.finish()?;
+//! assert_eq!(log.count("POST"), 2);
+//! assert_eq!(log.peak_open_connections(), 1);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Nothing waits for ever
+//!
+//! A step that waits for the client has a bound: the one in the step, or [`PATIENCE`]. The server
+//! ends with its handle: [`FaultServer::finish`] gives the script [`GRACE`] to come to its end,
+//! dropping the handle gives it none, and both join every thread.
+
+#![forbid(unsafe_code)]
+
+mod connection;
+mod log;
+mod reply;
+mod request;
+mod script;
+mod server;
+mod shared;
+mod socket;
+mod unfinished;
+mod wire;
+
+pub use log::{Closing, ConnectionRecord, Log, RequestRecord};
+pub use reply::Reply;
+pub use request::Malformed;
+pub use script::{Plan, Script, Step};
+pub use server::{FaultServer, GRACE};
+pub use socket::PATIENCE;
+pub use unfinished::{Leftover, StepError, Unfinished};
+pub use wire::{WIRE_TIMEOUT, WireRow, wire_h1};

@@ -1,0 +1,251 @@
+//! One connection's bytes: every read and write has a bound and ends when the server does.
+
+use core::mem::MaybeUninit;
+use core::time::Duration;
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::sync::Arc;
+use std::time::Instant;
+
+use socket2::SockRef;
+
+use crate::shared::{Phase, Shared};
+use crate::{Closing, StepError};
+
+/// How long the server waits for a client in a step that has no bound of its own.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How long one system call may wait before the thread looks whether the server still runs.
+const SLICE: Duration = Duration::from_millis(20);
+
+/// How long an orderly close goes on discarding what the client sends.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// How much one read takes at most, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// Until when an operation waits for the client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Wait {
+    /// Until so much time has passed since a start; the server may stop it before.
+    For { since: Instant, length: Duration },
+    /// Until the server is told to finish.
+    WhileRunning,
+}
+
+impl Wait {
+    /// A wait that begins now.
+    pub(crate) fn begin(length: Duration) -> Self {
+        Self::For { since: Instant::now(), length }
+    }
+
+    /// Whether the wait is over even though the client may be there.
+    fn check_bound(self, phase: Phase) -> Result<(), StepError> {
+        match self {
+            _ if phase == Phase::Stopped => Err(StepError::ServerFinished),
+            Self::For { since, length } if since.elapsed() >= length => {
+                Err(StepError::TimedOut { after: length })
+            }
+            Self::For { .. } | Self::WhileRunning => Ok(()),
+        }
+    }
+
+    /// Whether the wait is over, now that a system call has found nothing. `phase` is the one in
+    /// which that call was begun: what came between it and a later phase would be lost.
+    fn check(self, phase: Phase) -> Result<(), StepError> {
+        if matches!(self, Self::WhileRunning) && phase >= Phase::Finishing {
+            return Err(StepError::ServerFinished);
+        }
+        self.check_bound(phase)
+    }
+}
+
+/// The server's end of one connection, with what was received and not yet used.
+#[derive(Debug)]
+pub(crate) struct Socket {
+    stream: Arc<TcpStream>,
+    shared: Arc<Shared>,
+    index: usize,
+    buffer: Vec<u8>,
+    scratch: Vec<u8>,
+    /// How the client ended its half, once it has.
+    ended: Option<Closing>,
+    write_closed: bool,
+}
+
+impl Socket {
+    pub(crate) fn new(
+        stream: Arc<TcpStream>,
+        shared: Arc<Shared>,
+        index: usize,
+    ) -> io::Result<Self> {
+        // A socket may inherit the listener's mode, on some systems.
+        stream.set_nonblocking(false)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(SLICE))?;
+        stream.set_write_timeout(Some(SLICE))?;
+        let (buffer, scratch) = (Vec::new(), vec![0; CHUNK]);
+        Ok(Self { stream, shared, index, buffer, scratch, ended: None, write_closed: false })
+    }
+
+    /// Takes up to `most` bytes from the buffer, receiving some where it is empty.
+    pub(crate) fn take(&mut self, most: usize, wait: Wait) -> Result<Vec<u8>, StepError> {
+        if self.buffer.is_empty() {
+            self.receive(wait)?;
+        }
+        let count = most.min(self.buffer.len());
+        Ok(self.buffer.drain(..count).collect())
+    }
+
+    /// What has been received and not yet taken.
+    pub(crate) fn buffered(&self) -> &[u8] {
+        &self.buffer
+    }
+
+    /// Receives at least one byte more into the buffer.
+    pub(crate) fn receive(&mut self, wait: Wait) -> Result<(), StepError> {
+        let mut scratch = core::mem::take(&mut self.scratch);
+        let received = self.repeat(wait, |mut stream| stream.read(&mut scratch));
+        if let Ok(count) = received {
+            self.buffer.extend(scratch.iter().take(count));
+            self.shared.received(self.index, count);
+        }
+        self.scratch = scratch;
+        received.map(drop)
+    }
+
+    /// Waits until there is something to take, without receiving it.
+    pub(crate) fn await_data(&mut self, wait: Wait) -> Result<(), StepError> {
+        if self.buffer.is_empty() {
+            self.repeat(wait, |stream| stream.peek(&mut [0]))?;
+        }
+        Ok(())
+    }
+
+    /// Discards what comes until the client has ended its half, and says how it has.
+    pub(crate) fn discard(&mut self, wait: Wait) -> Result<Closing, StepError> {
+        loop {
+            self.buffer.clear();
+            if let Err(error) = self.receive(wait) {
+                return self.ended.ok_or(error);
+            }
+        }
+    }
+
+    pub(crate) fn send(&mut self, bytes: &[u8], wait: Wait) -> Result<(), StepError> {
+        if self.write_closed {
+            return Err(StepError::AfterClose);
+        }
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let count = self.repeat(wait, |mut stream| stream.write(rest))?;
+            self.shared.sent(self.index, count);
+            rest = rest.get(count..).unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// How the client ended its half, as far as a read or a write has told.
+    pub(crate) fn ended(&self) -> Option<Closing> {
+        self.ended
+    }
+
+    pub(crate) fn close_write(&mut self) {
+        self.write_closed = true;
+        // It fails only where the connection is gone, and then there is nothing to close.
+        let _ = self.stream.shutdown(Shutdown::Write);
+    }
+
+    /// Closes in good order: the end is sent, then what still comes is discarded for a while, so
+    /// that no unread byte turns the close into a reset.
+    pub(crate) fn close(&mut self) {
+        self.record(Closing::ByServer);
+        self.close_write();
+        let start = Instant::now();
+        self.buffer.clear();
+        // Whatever ends the discarding, the socket is dropped next.
+        while start.elapsed() < LINGER && self.receive(Wait::WhileRunning).is_ok() {
+            self.buffer.clear();
+        }
+    }
+
+    /// Prepares the drop of this socket to close it, with data unread if there is any.
+    pub(crate) fn close_unread(&mut self) {
+        self.record(Closing::ByServer);
+    }
+
+    /// Prepares the drop of this socket to reset the connection.
+    pub(crate) fn reset(&mut self) {
+        self.record(Closing::ResetByServer);
+        // Where it fails the connection is closed instead, which the client's test will tell.
+        let _ = SockRef::from(self.stream.as_ref()).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Records the end before it happens: a client that reacts to it must find it in the log.
+    fn record(&self, closing: Closing) {
+        self.shared.closed(self.index, self.ended.unwrap_or(closing));
+    }
+
+    /// Makes a system call until it has moved a byte or `wait` is over.
+    fn repeat(
+        &mut self,
+        wait: Wait,
+        mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Result<usize, StepError> {
+        if self.ended == Some(Closing::ResetByPeer) {
+            return Err(StepError::PeerReset);
+        }
+        // A client that always has something to say must not outlast the bound.
+        wait.check_bound(self.shared.phase())?;
+        loop {
+            let phase = self.shared.phase();
+            let error = match call(&self.stream) {
+                Ok(0) => StepError::PeerClosed,
+                Ok(count) => return Ok(count),
+                Err(error) if is_pause(&error) => {
+                    wait.check(phase)?;
+                    continue;
+                }
+                Err(error) => StepError::from_io(error),
+            };
+            self.note_end(&error);
+            return Err(error);
+        }
+    }
+
+    fn note_end(&mut self, error: &StepError) {
+        if matches!(error, StepError::PeerClosed) {
+            self.ended.get_or_insert(Closing::ByPeer);
+        } else if matches!(error, StepError::PeerReset) {
+            self.ended = Some(Closing::ResetByPeer);
+        }
+    }
+}
+
+/// How the client has ended a connection of which nothing is left to be read. It does not wait;
+/// where the system has no such question, the answer is that it has not.
+pub(crate) fn peek_end(stream: &TcpStream) -> Option<Closing> {
+    const PEEK: i32 = 0x2;
+    const DONT_WAIT: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
+        0x40
+    } else {
+        0x80 // The BSDs and their kin, macOS among them.
+    };
+    if !cfg!(unix) {
+        return None;
+    }
+    let mut byte = [MaybeUninit::uninit()];
+    match SockRef::from(stream).recv_with_flags(&mut byte, PEEK | DONT_WAIT) {
+        Ok(0) => Some(Closing::ByPeer),
+        Err(error) if !is_pause(&error) => Some(Closing::ResetByPeer),
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// Whether a system call has only come to the end of its slice.
+fn is_pause(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted
+    )
+}
