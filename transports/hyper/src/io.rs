@@ -1,0 +1,169 @@
+//! What crosses the wire, metered: the ground of timeouts, deliveries and failure kinds.
+
+use core::pin::Pin;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::task::{Context, Poll, ready};
+use std::io::{self, IoSlice};
+use std::sync::{Arc, OnceLock};
+
+use futures_io::{AsyncRead, AsyncWrite};
+use hyper::rt::{Read, ReadBufCursor, Write};
+use redial_engine::Timestamp;
+
+use crate::runtime::Runtime;
+
+/// How much is read at a time. hyper's buffer is not initialised, and this crate has no unsafe
+/// code: bytes come through a buffer of its own, at the price of one copy.
+const SCRATCH: usize = 16 * 1024;
+
+/// What has crossed one connection so far, and when.
+///
+/// Counters are monotonic; an exchange remembers where they stood when it began.
+#[derive(Debug, Default)]
+pub(crate) struct Meter {
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    last_in: AtomicU64,
+    last_out: AtomicU64,
+    /// Since when the peer accepts nothing; zero while it does.
+    blocked_since: AtomicU64,
+    /// The first error of the socket: later ones only follow from it.
+    error: OnceLock<io::ErrorKind>,
+}
+
+impl Meter {
+    pub(crate) fn bytes_in(&self) -> u64 {
+        self.bytes_in.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn bytes_out(&self) -> u64 {
+        self.bytes_out.load(Ordering::Relaxed)
+    }
+
+    /// When bytes last went either way; the origin of time where none did.
+    pub(crate) fn last_activity(&self) -> Timestamp {
+        let (incoming, outgoing) = (&self.last_in, &self.last_out);
+        Timestamp::from_nanos(
+            incoming.load(Ordering::Relaxed).max(outgoing.load(Ordering::Relaxed)),
+        )
+    }
+
+    pub(crate) fn blocked_since(&self) -> Option<Timestamp> {
+        match self.blocked_since.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(Timestamp::from_nanos(nanos)),
+        }
+    }
+
+    pub(crate) fn error(&self) -> Option<io::ErrorKind> {
+        self.error.get().copied()
+    }
+
+    fn read(&self, bytes: usize, now: Timestamp) {
+        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.last_in.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    fn wrote(&self, bytes: usize, now: Timestamp) {
+        self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.last_out.store(now.as_nanos(), Ordering::Relaxed);
+        self.blocked_since.store(0, Ordering::Relaxed);
+    }
+
+    fn blocked(&self, now: Timestamp) {
+        let since = now.as_nanos().max(1);
+        // Only the first refusal counts: the block lasts since then.
+        let _ = self.blocked_since.compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    fn failed(&self, error: &io::Error) {
+        let _ = self.error.set(error.kind());
+    }
+}
+
+/// A socket as hyper wants it, metered.
+pub(crate) struct MeteredIo<R: Runtime> {
+    socket: R::Socket,
+    runtime: R,
+    meter: Arc<Meter>,
+    scratch: Box<[u8]>,
+}
+
+impl<R: Runtime> MeteredIo<R> {
+    pub(crate) fn new(socket: R::Socket, runtime: R, meter: Arc<Meter>) -> Self {
+        Self { socket, runtime, meter, scratch: vec![0; SCRATCH].into_boxed_slice() }
+    }
+
+    fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match &result {
+            Poll::Ready(Ok(bytes)) => self.meter.wrote(*bytes, self.runtime.now()),
+            Poll::Ready(Err(error)) => self.meter.failed(error),
+            Poll::Pending => self.meter.blocked(self.runtime.now()),
+        }
+        result
+    }
+}
+
+// The socket is `Unpin` by the runtime's contract, and nothing else here is pinned.
+impl<R: Runtime> Unpin for MeteredIo<R> {}
+
+impl<R: Runtime> Read for MeteredIo<R> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        mut buffer: ReadBufCursor<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let room = buffer.remaining().min(this.scratch.len());
+        let Some(scratch) = this.scratch.get_mut(..room) else { return Poll::Ready(Ok(())) };
+        match ready!(Pin::new(&mut this.socket).poll_read(context, scratch)) {
+            Ok(bytes) => {
+                if let Some(filled) = scratch.get(..bytes).filter(|filled| !filled.is_empty()) {
+                    this.meter.read(bytes, this.runtime.now());
+                    buffer.put_slice(filled);
+                }
+                Poll::Ready(Ok(()))
+            }
+            Err(error) => {
+                this.meter.failed(&error);
+                Poll::Ready(Err(error))
+            }
+        }
+    }
+}
+
+impl<R: Runtime> Write for MeteredIo<R> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.socket).poll_write(context, bytes);
+        this.written(result)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let result = Pin::new(&mut this.socket).poll_write_vectored(context, bytes);
+        this.written(result)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let result = ready!(Pin::new(&mut this.socket).poll_flush(context));
+        Poll::Ready(result.inspect_err(|error| this.meter.failed(error)))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().socket).poll_close(context)
+    }
+}

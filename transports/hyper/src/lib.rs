@@ -1,0 +1,39 @@
+//! One HTTP transport over hyper, for every async runtime.
+//!
+//! [`HyperTransport`] sends requests over connections of its own pool; a [`Runtime`] gives it
+//! sockets, time and tasks. Names, connecting, timeouts, the pool and the classification of
+//! failures are here once for all runtimes.
+//!
+//! # Code map, in the order of a request
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `transport.rs` | [`HyperTransport`]: from an exchange to an answer |
+//! | `connections.rs` | who gets which connection: the driver around the pure [`pool`] |
+//! | `connect.rs` | from an origin to a connection that serves |
+//! | `exchange.rs` | one request on one connection, and its response head |
+//! | `response.rs` | the response body, and giving the connection back |
+//! | `timeouts.rs` | when an exchange has been silent for too long |
+//! | `io.rs` | what crosses the wire, metered |
+//! | `upload.rs` | how far the request body has been taken |
+//! | `classify.rs` | from hyper's errors to a kind and a delivery |
+//! | `runtime.rs` | [`Runtime`]: what a runtime has to give |
+//!
+//! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
+//! reported, and the engine decides (R-D-7).
+#![forbid(unsafe_code)]
+
+mod classify;
+mod connect;
+mod connections;
+mod exchange;
+mod io;
+pub mod pool;
+mod response;
+mod runtime;
+mod timeouts;
+mod transport;
+mod upload;
+
+pub use runtime::Runtime;
+pub use transport::HyperTransport;

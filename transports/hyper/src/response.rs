@@ -1,0 +1,113 @@
+//! The response body as it arrives, and giving the connection back when it has.
+
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use redial_client::{ResponseBody, TransportError};
+use redial_engine::{Delivery, Failure, FailureKind};
+
+use crate::classify;
+use crate::connections::Lease;
+use crate::runtime::Runtime;
+use crate::timeouts::Watch;
+
+/// A response body that holds its connection until its end.
+///
+/// Read to its end it gives the connection back; dropped before, or failed, it closes it.
+pub(crate) struct Reading<R: Runtime> {
+    body: Incoming,
+    watch: Watch<R>,
+    /// Here until the end.
+    lease: Option<Lease<R>>,
+    in_step: bool,
+}
+
+impl<R: Runtime> Reading<R> {
+    /// Begins to read. A body that is empty gives its connection back at once.
+    pub(crate) fn start(
+        body: Incoming,
+        lease: Lease<R>,
+        watch: Watch<R>,
+        in_step: bool,
+    ) -> ResponseBody {
+        let mut reading = Self { body, watch, lease: Some(lease), in_step };
+        if reading.body.is_end_stream() {
+            reading.give_back();
+        } else {
+            let _ = reading.watch.restart();
+        }
+        ResponseBody::new(reading)
+    }
+
+    fn give_back(&mut self) {
+        // A server that answers before it has read the request may still be reading it: whatever
+        // is sent next would be taken for the rest.
+        let fit = self.in_step && self.watch.is_uploaded();
+        if let Some(lease) = self.lease.take().filter(|_| fit) {
+            lease.give_back();
+        }
+    }
+
+    fn fail(&mut self, failure: Failure, source: Option<hyper::Error>) -> TransportError {
+        let reused = self.lease.take().is_some_and(|lease| lease.is_reused());
+        let error = match source {
+            Some(source) => TransportError::with_source(failure, source),
+            None => TransportError::new(failure),
+        };
+        if reused { error.on_reused() } else { error }
+    }
+
+    fn timed_out(&mut self, kind: FailureKind) -> TransportError {
+        self.fail(Failure::new(kind, Delivery::Answered), None)
+    }
+}
+
+// The runtime is a handle, and nothing else here is pinned.
+impl<R: Runtime> Unpin for Reading<R> {}
+
+impl<R: Runtime> Body for Reading<R> {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let this = self.get_mut();
+        let Some(lease) = &this.lease else { return Poll::Ready(None) };
+        match Pin::new(&mut this.body).poll_frame(context) {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Err(kind) = this.watch.restart() {
+                    return Poll::Ready(Some(Err(this.timed_out(kind))));
+                }
+                if this.body.is_end_stream() {
+                    this.give_back();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Poll::Ready(Some(Err(error))) => {
+                let failure = classify::in_body(&error, &lease.shared().meter);
+                Poll::Ready(Some(Err(this.fail(failure, Some(error)))))
+            }
+            Poll::Ready(None) => {
+                this.give_back();
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                let kind = ready!(this.watch.poll(context));
+                Poll::Ready(Some(Err(this.timed_out(kind))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lease.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
