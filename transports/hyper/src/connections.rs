@@ -151,7 +151,8 @@ impl<R: Runtime> Connections<R> {
 
     /// Closes idle connections now, and every other when its exchange ends.
     pub(crate) fn shut_down(self: &Arc<Self>) {
-        self.with(|state| state.pool.shutdown());
+        let now = self.runtime.now();
+        self.with(|state| state.pool.shutdown(now));
     }
 
     /// Changes the state, and carries out what follows from it.

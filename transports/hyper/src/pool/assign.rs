@@ -119,11 +119,11 @@ impl<K: Clone + Eq> Pool<K> {
     }
 
     /// The connection that can best be spared: the longest idle one (R-P-4), else one that is
-    /// being opened for nobody.
+    /// being opened for nobody, the longest.
     pub(super) fn least_needed(&self) -> Option<u32> {
         let orphan = || {
-            let mut orphans = self.table.iter().filter(|c| matches!(c.state.kind(), Kind::Orphan));
-            orphans.next().map(|c| c.id.slot)
+            let orphans = self.table.iter().filter(|c| matches!(c.state.kind(), Kind::Orphan));
+            orphans.map(|c| c.id).min().map(|id| id.slot)
         };
         let idle = self.table.longest_idle().map(|(slot, _)| slot);
         idle.or_else(|| if self.table.count(Kind::Orphan) > 0 { orphan() } else { None })
@@ -234,10 +234,12 @@ impl<K: Clone + Eq> Pool<K> {
     /// Makes a connection that is being opened for nobody one that is opened for this request.
     fn adopt(&mut self, waiter: &Waiter) -> bool {
         let of_origin = |c: &&Connection| c.origin == waiter.origin;
-        let orphan = self.table.iter().filter(of_origin).find_map(|c| match c.state {
-            State::Opening { owner: None, may_share, lost } => Some((c.id.slot, may_share, lost)),
+        let orphans = self.table.iter().filter(of_origin).filter_map(|c| match c.state {
+            State::Opening { owner: None, may_share, lost } => Some((c.id, may_share, lost)),
             State::Opening { .. } | State::Http1(_) | State::Http2 { .. } | State::Closing => None,
         });
+        // The one that was begun first will be open first.
+        let orphan = orphans.min().map(|(id, may_share, lost)| (id.slot, may_share, lost));
         let Some((slot, may_share, lost)) = orphan else { return false };
         self.table.set(slot, State::Opening { owner: Some(*waiter), may_share, lost });
         if let Some(supply) = self.origins.supply(waiter.origin) {
