@@ -49,6 +49,14 @@ impl Timestamp {
         Self(self.0.saturating_add(nanos(duration)))
     }
 
+    /// This point in time, moved on by `duration`; `None` where the sum has no room: it never comes.
+    pub const fn checked_add(self, duration: Duration) -> Option<Self> {
+        match self.saturating_add(duration) {
+            Self::MAX => None,
+            sum => Some(sum),
+        }
+    }
+
     /// The same in nanoseconds.
     #[inline]
     pub(crate) const fn after(self, nanos: u64) -> Self {
