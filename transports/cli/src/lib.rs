@@ -1,1 +1,83 @@
-//! To be written.
+//! The `redial` command, as a library that its tests can call.
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `arguments.rs` | what can be said on the command line |
+//! | `transports.rs` | a transport by its name |
+//! | `demo.rs`, `scenarios.rs` | `redial demo`: an origin that misbehaves, and the calls to it |
+//! | `send.rs` | `redial send`: one call to a real server |
+//! | `timeline.rs` | a call's history for people |
+//! | `report.rs` | the same for programs |
+#![forbid(unsafe_code)]
+
+mod arguments;
+pub mod demo;
+mod report;
+pub mod scenarios;
+mod send;
+mod timeline;
+mod transports;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use self::arguments::{Arguments, Command};
+
+/// Runs the command that the process was started with, and answers its exit code.
+pub fn run() -> ExitCode {
+    let outcome = match Arguments::parse().command {
+        Command::Demo(arguments) => demo::command(&arguments),
+        Command::Send(arguments) => send::command(&arguments),
+    };
+    outcome.unwrap_or_else(|error| {
+        anstream::eprintln!("redial: {error}");
+        ExitCode::from(error.exit_code())
+    })
+}
+
+/// Why a command could not be carried out, in one line.
+#[derive(Debug)]
+pub struct Failure {
+    line: String,
+    code: u8,
+}
+
+/// Something on the command line cannot be carried out.
+const USAGE: u8 = 2;
+/// The call brought no response, or this machine stood in the way.
+const NO_RESPONSE: u8 = 3;
+
+impl Failure {
+    fn usage(line: impl Into<String>) -> Self {
+        Self { line: line.into(), code: USAGE }
+    }
+
+    fn trouble(line: impl Into<String>) -> Self {
+        Self { line: line.into(), code: NO_RESPONSE }
+    }
+
+    const fn exit_code(&self) -> u8 {
+        self.code
+    }
+}
+
+impl core::fmt::Display for Failure {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(&self.line)
+    }
+}
+
+impl core::error::Error for Failure {}
+
+/// An error and its causes in one line.
+fn in_one_line(error: &dyn core::error::Error) -> String {
+    let mut line = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        line.push_str(": ");
+        line.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    line.replace(['\r', '\n'], " ")
+}

@@ -67,9 +67,11 @@ impl Origin {
         if authority.host().is_empty() {
             return Err(OriginError::Host);
         }
-        let port = match authority.port() {
-            None => scheme.port(),
-            Some(port) => port.as_str().parse().map_err(|_| OriginError::Port)?,
+        // `Authority::port` is silent about a port that is too large, so what follows the host is
+        // read here.
+        let port = match authority.as_str().strip_prefix(authority.host()).unwrap_or("") {
+            "" | ":" => scheme.port(),
+            port => port.trim_start_matches(':').parse().map_err(|_| OriginError::Port)?,
         };
         Ok(Self { scheme, authority: authority.clone(), port })
     }

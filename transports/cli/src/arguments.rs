@@ -1,0 +1,118 @@
+//! What can be said on the command line.
+
+use core::time::Duration;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// HTTP calls with retries.
+#[derive(Debug, Parser)]
+#[command(name = "redial", version, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Shows calls to an origin of its own that misbehaves in named ways.
+    ///
+    /// Exits with 0 where every call ends as its scenario says, else with 1.
+    Demo(DemoArguments),
+    /// Makes one call: the body goes to standard output, the timeline to standard error.
+    ///
+    /// Exits with 0 below status 400, 1 from 400 on, 2 for wrong usage, 3 without a response.
+    Send(Box<SendArguments>),
+}
+
+/// What is said after `redial demo`.
+#[derive(Debug, Default, Args)]
+pub struct DemoArguments {
+    /// What to send the requests with.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) transport: TransportName,
+}
+
+/// What is said after `redial send`.
+#[derive(Debug, Args)]
+pub(crate) struct SendArguments {
+    /// The method (GET, or POST where there is data), and the URL.
+    #[arg(value_names = ["METHOD", "URL"], num_args = 1..=2, required = true)]
+    pub(crate) target: Vec<String>,
+    /// What to send the request with.
+    #[arg(long, value_enum, default_value_t)]
+    pub(crate) transport: TransportName,
+    /// A header, as in 'Accept: text/plain'.
+    #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
+    pub(crate) headers: Vec<String>,
+    /// The body: text, @FILE for what is in a file, - for standard input.
+    #[arg(short = 'd', long, value_name = "DATA", allow_hyphen_values = true)]
+    pub(crate) data: Option<String>,
+    /// The most attempts, the first included.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) max_attempts: u32,
+    /// A status that is retried as well.
+    #[arg(long = "retry-status", value_name = "STATUS")]
+    pub(crate) retry_statuses: Vec<u16>,
+    /// Repeats also what is not idempotent, where the server has certainly seen nothing of it.
+    #[arg(long)]
+    pub(crate) retry_unsent: bool,
+    /// Writes the response's head before its body.
+    #[arg(short = 'i', long)]
+    pub(crate) include: bool,
+    /// Where to write the history as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Seconds to a usable connection.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Seconds of silence while waiting for the response.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) read_timeout: Option<Duration>,
+    /// Seconds during which the server accepts nothing of the request.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) write_timeout: Option<Duration>,
+    /// Seconds of waiting for a connection slot.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) pool_timeout: Option<Duration>,
+    /// Seconds for each attempt as a whole.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) attempt_timeout: Option<Duration>,
+    /// Seconds for the call as a whole, its waits included.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) call_timeout: Option<Duration>,
+}
+
+/// The transports by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TransportName {
+    /// hyper on tokio.
+    #[default]
+    Tokio,
+}
+
+/// Decimal seconds. What is too long for a clock means "never" (R-T-8).
+fn seconds(text: &str) -> Result<Duration, String> {
+    match text.parse::<f64>() {
+        Ok(seconds) if seconds >= 0.0 => {
+            Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
+        }
+        Ok(_) => Err("seconds are not negative".into()),
+        Err(_) => Err("not a number of seconds, such as 2 or 0.5".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_are_decimal_and_never_negative() {
+        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
+        assert_eq!(seconds("0"), Ok(Duration::ZERO));
+        assert_eq!(seconds("1e300"), Ok(Duration::MAX));
+        for wrong in ["-1", "nan", "", "1s"] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+}

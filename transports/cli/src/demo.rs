@@ -1,0 +1,99 @@
+//! `redial demo`: an origin of its own that misbehaves, and the real client calling it.
+
+use core::time::Duration;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use redial_client::{Client, ClientBuilder, Error, Response};
+use redial_conformance::FaultServer;
+use redial_engine::{Backoff, Outcome, StandardPolicy};
+
+pub use crate::arguments::DemoArguments;
+use crate::scenarios::{self, Came, Expected, Scenario};
+use crate::transports::with_transport;
+use crate::{Failure, in_one_line, timeline};
+
+/// The base of the demo's backoff: short, so that watching it is no waste of time.
+const BASE: Duration = Duration::from_millis(200);
+
+/// Plays all scenarios, and answers the exit code.
+///
+/// # Errors
+///
+/// [`Failure`] where this machine stands in the way: no port, no runtime.
+pub fn command(arguments: &DemoArguments) -> Result<ExitCode, Failure> {
+    play(arguments, &scenarios::all())
+}
+
+/// Plays these scenarios, and answers the exit code: 0 where every call ends as its scenario says,
+/// else 1.
+///
+/// # Errors
+///
+/// [`Failure`] where this machine stands in the way: no port, no runtime.
+pub fn play(arguments: &DemoArguments, scenarios: &[Scenario]) -> Result<ExitCode, Failure> {
+    let wrong = with_transport(arguments.transport, async |builder: ClientBuilder| {
+        let client = builder.policy(policy()?).build();
+        let client = client.map_err(|error| Failure::trouble(in_one_line(&error)))?;
+        let mut wrong = 0_usize;
+        for (number, scenario) in scenarios.iter().enumerate() {
+            anstream::println!("{}. An origin that {}", number + 1, scenario.title);
+            if let Err(difference) = call(&client, scenario).await? {
+                anstream::println!("  NOT AS EXPECTED: {difference}");
+                wrong += 1;
+            }
+            anstream::println!();
+        }
+        Ok(wrong)
+    })?;
+    let all = scenarios.len();
+    anstream::println!("{} of {all} calls ended as they should", all - wrong);
+    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn policy() -> Result<StandardPolicy, Failure> {
+    let policy = StandardPolicy::builder().backoff(Backoff::exponential(BASE)).build();
+    policy.map_err(|error| Failure::trouble(in_one_line(&error)))
+}
+
+/// Makes a scenario's call and shows it; `Err` in `Ok` says how it ended otherwise than it should.
+async fn call(client: &Client, scenario: &Scenario) -> Result<Result<(), String>, Failure> {
+    let origin = FaultServer::start(scenario.origin.clone())
+        .map_err(|error| Failure::trouble(format!("no port for the demo's origin: {error}")))?;
+    let began = Instant::now();
+    let result = client.call(scenario.method.clone(), origin.url("/")).send().await;
+    anstream::print!("{}", timeline::draw(&result, began.elapsed()));
+    let unplayed = origin.finish().err().map(|unfinished| in_one_line(&unfinished));
+    Ok(compare(&scenario.expected, &seen(&result)).and(unplayed.map_or(Ok(()), Err)))
+}
+
+/// What a call came to, in the terms of a scenario.
+fn seen(result: &Result<Response, Error>) -> Expected {
+    let (records, reason) = match result {
+        Ok(response) => (response.attempts(), response.reason()),
+        Err(error) => (error.attempts(), error.reason()),
+    };
+    let attempts = records
+        .iter()
+        .map(|record| match record.outcome {
+            Outcome::Response { status, .. } => Came::Status(status),
+            Outcome::Failure(failure) => Came::Failure(failure.kind),
+        })
+        .collect();
+    let waits = records.iter().filter_map(|record| record.wait);
+    Expected { attempts, waits: waits.map(|wait| (wait.cause, wait.length)).collect(), reason }
+}
+
+fn compare(expected: &Expected, seen: &Expected) -> Result<(), String> {
+    let same_waits = expected.waits.len() == seen.waits.len()
+        && expected
+            .waits
+            .iter()
+            .zip(&seen.waits)
+            .all(|((cause, least), (seen, length))| cause == seen && length >= least);
+    if expected.attempts == seen.attempts && expected.reason == seen.reason && same_waits {
+        Ok(())
+    } else {
+        Err(format!("expected {expected:?}, saw {seen:?}"))
+    }
+}

@@ -1,0 +1,27 @@
+//! A transport by its name, and a runtime for it to live on.
+
+use redial_client::{Client, ClientBuilder};
+use redial_hyper::HyperTransport;
+use redial_tokio::Tokio;
+
+use crate::Failure;
+use crate::arguments::TransportName;
+
+/// Runs work on the runtime that a transport needs, with a client builder over that transport.
+pub(crate) fn with_transport<T, F>(
+    name: TransportName,
+    work: impl FnOnce(ClientBuilder) -> F,
+) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    match name {
+        TransportName::Tokio => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let runtime =
+                runtime.map_err(|error| Failure::trouble(format!("no tokio runtime: {error}")))?;
+            let transport = HyperTransport::new(Tokio::new(runtime.handle().clone()));
+            runtime.block_on(work(Client::builder(transport)))
+        }
+    }
+}

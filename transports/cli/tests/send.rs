@@ -1,0 +1,221 @@
+//! `redial send`: exit codes, streams and the report are a contract.
+#![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
+
+use std::path::PathBuf;
+use std::process::{Command, Output, Stdio};
+
+use redial_conformance::{FaultServer, Log, Reply, Script, Step};
+use serde_json::{Value, json};
+
+/// Runs `redial send` with these arguments and nothing on standard input.
+fn send(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+    command.arg("send").args(arguments).stdin(Stdio::null()).output().expect("the binary runs")
+}
+
+/// Runs `redial send` against an origin that plays `script`, with a report.
+fn against(script: Script, arguments: &[&str]) -> (Output, Value, Log) {
+    let origin = FaultServer::start(script).expect("a port");
+    let report = Scratch::new();
+    let url = origin.url("/path?secret=1");
+    let path = report.0.to_str().expect("a plain path").to_owned();
+    let mut all = arguments.to_vec();
+    all.extend([url.as_str(), "--report", &path]);
+    let output = send(&all);
+    let log = origin.finish().expect("the script is played to its end");
+    (output, report.read(), log)
+}
+
+/// A file of its own, removed at the end.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new() -> Self {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let name =
+            format!("redial-{}-{}.json", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        Self(std::env::temp_dir().join(name))
+    }
+
+    fn read(&self) -> Value {
+        let text = std::fs::read_to_string(&self.0).expect("a report");
+        serde_json::from_str(&text).expect("JSON")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("text")
+}
+
+#[test]
+fn the_exit_code_says_how_it_ended() {
+    let cases: [(u16, i32); 6] = [(200, 0), (204, 0), (302, 0), (400, 1), (404, 1), (501, 1)];
+    for (status, code) in cases {
+        let (output, report, _) = against(Script::replies([Reply::status(status)]), &[]);
+        assert_eq!(output.status.code(), Some(code), "{status}");
+        assert_eq!(report["ended"], json!({ "status": status }));
+        assert_eq!(report["reason"], Value::Null);
+    }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_one_line_and_exit_code_3() {
+    let (output, report, _) = against(Script::refused(), &["--max-attempts", "1"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(report["ended"], json!({ "error": "connect" }));
+    assert_eq!(report["reason"], "attempts_exhausted");
+    assert_eq!(report["attempts"][0]["delivery"], "unsent");
+    let complaints = text(&output.stderr).lines().filter(|line| line.starts_with("redial:"));
+    assert_eq!(complaints.count(), 1, "{}", text(&output.stderr));
+}
+
+#[test]
+fn wrong_usage_is_one_line_and_exit_code_2() {
+    let cases: [&[&str]; 14] = [
+        &["not a url"],
+        &["http://"],
+        &["//host/path"],
+        &["/path"],
+        &["ftp://127.0.0.1/"],
+        &["http://user:secret@127.0.0.1/"],
+        &["http://127.0.0.1:99999/"],
+        &["http://127.0.0.1/\r\nx: y"],
+        &["G ET", "http://127.0.0.1/"],
+        &["-H", "no colon", "http://127.0.0.1/"],
+        &["-H", "x: a\r\nb: c", "http://127.0.0.1/"],
+        &["--max-attempts", "0", "http://127.0.0.1/"],
+        &["--retry-status", "1000", "http://127.0.0.1/"],
+        &["-d", "@/no/such/file", "http://127.0.0.1/"],
+    ];
+    for arguments in cases {
+        let output = send(arguments);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{arguments:?}: {complaint}");
+        assert!(!complaint.contains("secret") && !complaint.contains("panicked"), "{complaint}");
+    }
+    for arguments in [&["--read-timeout", "-1", "http://127.0.0.1/"][..], &[], &["--no-such"]] {
+        assert_eq!(send(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_body_goes_to_standard_output_and_the_timeline_to_standard_error() {
+    let reply = Reply::status(200).header("x-from", "origin").body("\u{0}\u{1}body");
+    let (output, ..) = against(Script::replies([reply.clone()]), &[]);
+    assert_eq!(output.stdout, b"\0\x01body");
+    assert!(text(&output.stderr).contains("attempt 1  200 OK"), "{}", text(&output.stderr));
+
+    let (output, ..) = against(Script::replies([reply]), &["-i"]);
+    let shown = text(&output.stdout);
+    assert!(shown.starts_with("HTTP/1.1 200 OK\r\n"), "{shown}");
+    assert!(shown.contains("x-from: origin\r\n"), "{shown}");
+    assert!(shown.ends_with("\r\n\r\n\u{0}\u{1}body"), "{shown}");
+}
+
+#[test]
+fn the_report_has_every_attempt() {
+    let script = Script::requests(vec![
+        vec![Reply::status(429).header("retry-after", "1").step()],
+        vec![Step::Reset],
+        vec![Reply::status(200).step()],
+    ]);
+    let (output, report, log) = against(script, &[]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(log.requests().len(), 3);
+    assert_eq!(report["transport"], "tokio");
+    let attempts = report["attempts"].as_array().expect("a list");
+    let column = |name: &str| attempts.iter().map(|row| row[name].clone()).collect::<Vec<_>>();
+    assert_eq!(column("number"), [json!(1), json!(2), json!(3)]);
+    assert_eq!(column("outcome"), [json!(429), json!("reset"), json!(200)]);
+    assert_eq!(column("delivery"), [Value::Null, json!("unknown"), Value::Null]);
+    assert_eq!(column("reused"), [json!(false), json!(true), json!(false)]);
+    assert_eq!(column("wait_reason"), [json!("server_hint"), json!("backoff"), Value::Null]);
+    assert_eq!(attempts[0]["wait_ms"], json!(1000.0));
+    // Retry 2 waits 1.6 to 2 s (R-B-1).
+    let wait = attempts[1]["wait_ms"].as_f64().expect("a number");
+    assert!((1600.0..2000.0).contains(&wait), "{wait}");
+    assert_eq!(report["pool"]["opened_total"], 2);
+    assert_eq!(report["pool"]["reused_total"], 1);
+    let url = report["url"].as_str().expect("text");
+    assert!(url.ends_with("/path") && !url.contains("secret"), "{url}");
+}
+
+#[test]
+fn data_is_sent_by_post_and_not_repeated() {
+    let (output, report, log) =
+        against(Script::replies([Reply::status(503)]), &["-d", "a=1", "-H", "x-one: 1"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(report["reason"], "not_repeatable");
+    let request = &log.requests()[0];
+    assert_eq!((request.method.as_str(), request.target.as_str()), ("POST", "/path?secret=1"));
+    assert_eq!(request.body, b"a=1");
+    assert_eq!(request.header("x-one"), Some(b"1".as_slice()));
+}
+
+#[test]
+fn put_data_is_sent_again() {
+    let script = Script::replies([Reply::status(503), Reply::status(200)]);
+    let (output, _, log) = against(script, &["-d", "body", "PUT"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let bodies: Vec<_> = log.requests().iter().map(|request| request.body.clone()).collect();
+    assert_eq!(bodies, [b"body", b"body"]);
+}
+
+#[test]
+fn a_status_can_be_added_to_those_that_are_retried() {
+    let script = Script::replies([Reply::status(425), Reply::status(200)]);
+    let (output, ..) = against(script, &["--retry-status", "425"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+}
+
+#[test]
+fn what_the_server_never_saw_can_be_repeated_whatever_its_method() {
+    let (output, report, _) = against(Script::refused(), &["POST", "--max-attempts", "2"]);
+    assert_eq!((output.status.code(), &report["reason"]), (Some(3), &json!("not_repeatable")));
+    let arguments = &["POST", "--max-attempts", "2", "--retry-unsent"];
+    let (_, report, _) = against(Script::refused(), arguments);
+    assert_eq!(report["reason"], "attempts_exhausted");
+    let (_, report, _) = against(Script::replies([Reply::status(503)]), arguments);
+    assert_eq!(report["reason"], "not_repeatable");
+}
+
+#[test]
+fn each_timeout_has_its_own_name() {
+    let silent = || {
+        Script::connections(vec![vec![
+            Step::ReadRequest,
+            Step::AwaitClose { within: std::time::Duration::from_secs(20) },
+        ]])
+    };
+    let cases = [
+        ("--read-timeout", "read_timeout", json!("attempts_exhausted")),
+        ("--attempt-timeout", "attempt_timeout", json!("attempts_exhausted")),
+        ("--call-timeout", "deadline", json!("attempts_exhausted")),
+    ];
+    for (option, kind, reason) in cases {
+        let arguments = &[option, "0.2", "--max-attempts", "1"];
+        let (output, report, _) = against(silent(), arguments);
+        assert_eq!(output.status.code(), Some(3), "{option}");
+        assert_eq!(report["ended"], json!({ "error": kind }), "{option}");
+        assert_eq!(report["reason"], reason, "{option}");
+    }
+    let (_, report, _) = against(silent(), &["--call-timeout", "0.2"]);
+    assert_eq!(report["reason"], "deadline_would_pass");
+}
+
+#[test]
+fn a_call_without_time_sends_nothing() {
+    let (output, report, log) = against(Script::requests(vec![]), &["--call-timeout", "0"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(report["ended"], json!({ "error": "deadline" }));
+    assert_eq!(report["reason"], "deadline_would_pass");
+    assert_eq!((report["attempts"].clone(), log.connections().len()), (json!([]), 0));
+}
