@@ -31,7 +31,7 @@ struct Scratch(PathBuf);
 
 impl Scratch {
     fn new() -> Self {
-        use std::sync::atomic::{AtomicU32, Ordering};
+        use core::sync::atomic::{AtomicU32, Ordering};
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let name =
             format!("redial-{}-{}.json", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -51,7 +51,7 @@ impl Drop for Scratch {
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("text")
+    core::str::from_utf8(bytes).expect("text")
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn each_timeout_has_its_own_name() {
     let silent = || {
         Script::connections(vec![vec![
             Step::ReadRequest,
-            Step::AwaitClose { within: std::time::Duration::from_secs(20) },
+            Step::AwaitClose { within: core::time::Duration::from_secs(20) },
         ]])
     };
     let cases = [

@@ -6,8 +6,12 @@
 //!
 //! A driver keeps the pool behind a lock. It tells each thing that happens by the method of that
 //! name, then takes actions until there are none, and carries them out outside the lock; and it
-//! calls [`Pool::tick`] when [`Pool::next_deadline`] comes. Reports that do not fit the state of
-//! their connection, or are about one that is gone, change nothing.
+//! calls [`Pool::tick`] when [`Pool::next_deadline`] comes, which may change with each call. It
+//! owes one answer to each [`Action::Open`] (`opened_http1`, `opened_http2` or `open_failed`), one
+//! [`Pool::released`] or [`Pool::closing`] to each [`Action::Use`], and one [`Pool::closed`] to
+//! each connection that was opened; guards that run when a task is dropped see to that best.
+//! Reports that do not fit the state of their connection, or are about one that is gone, are
+//! ignored.
 //!
 //! Two states are easily forgotten. A connection that *closes* is of no use, but counts until its
 //! socket is gone (R-P-1). One that is *finishing* has had its response, and will be ready a task
@@ -232,7 +236,6 @@ impl<K: Clone + Eq> Pool<K> {
         }
         self.table.rest(slot, now);
         if self.queue.is_empty() && self.table.count(Kind::Stalled) == 0 {
-            self.yielding = None;
             self.trim(now);
         } else {
             self.serve(now);
