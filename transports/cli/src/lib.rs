@@ -24,6 +24,11 @@ use clap::Parser;
 
 use self::arguments::{Arguments, Command};
 
+/// The README's code is compiled with the documentation tests of this crate, which has all of it.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
+
 /// Runs the command that the process was started with, and answers its exit code.
 pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
