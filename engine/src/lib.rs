@@ -1,4 +1,67 @@
 //! The pure state machine that decides whether and when to send an HTTP request again.
+//!
+//! A call goes from value to value. Each holds the only legal next step, which takes it:
+//!
+//! ```
+//! use rand_xoshiro::{Xoshiro256PlusPlus, rand_core::SeedableRng};
+//! use redial_engine::{
+//!     Action, Call, Outcome, Replay, Retry, StandardPolicy, Timestamp, Upstream, Verdict,
+//! };
+//!
+//! let retry = Retry::new(&StandardPolicy::DEFAULT);
+//! let mut upstream = Upstream::default();
+//! let mut rng = Xoshiro256PlusPlus::seed_from_u64(7);
+//! let now = Timestamp::from_nanos(1_000);
+//!
+//! let Action::Send(attempt) = retry.begin(Call::new(Replay::Freely), now, &mut upstream) else {
+//!     unreachable!("there is no deadline that could be past");
+//! };
+//! // ... the request is sent, and answered by a 503 ...
+//! let verdict = attempt.finish(&Outcome::status(503), now, &mut upstream, &mut rng);
+//! let Verdict::Next(Action::Sleep(pause)) = verdict else {
+//!     unreachable!("a first 503 is retried");
+//! };
+//! // ... the pause is waited for ...
+//! let later = pause.until();
+//! let Action::Send(attempt) = pause.resume(later, &mut upstream) else {
+//!     unreachable!("there is no deadline that could be past");
+//! };
+//! assert_eq!(attempt.number().get(), 2);
+//! ```
+//!
+//! - [`Retry`] begins calls under a [`Policy`]; [`StandardPolicy`] is one made of data.
+//! - [`Attempt::finish`] takes what came of an attempt, an [`Outcome`], and answers a [`Verdict`].
+//! - [`Action`] is what to do next; [`GiveUp`] says why nothing more is done.
+//! - [`Upstream`] is what the calls to one origin share: a retry [`Budget`].
+//! - [`Backoff`] and [`Jitter`] choose waits; with feature `http`, `HintRules` reads the server's.
+//!
+//! Time comes in as [`Timestamp`]s of the caller's own clock, randomness as a
+//! [`rand_core::Rng`]. The same generator, outcomes and times give the same schedule, bit for bit,
+//! on every platform and build profile.
+//!
+//! # What holds whatever the policy
+//!
+//! - No request is sent more often than its limits allow, and one that must not be repeated is not,
+//!   unless it is proved that the server saw nothing of it (R-D-1, R-D-4, R-D-7).
+//! - Nothing begins at or after the deadline (R-T-5).
+//! - No wait is shorter than a server's hint that the policy heeds (R-RA-6).
+//! - A budget's tokens are conserved, and a refused retry never waits (R-G-1, R-G-3).
+//! - Nothing panics, on any input.
+//!
+//! # Cost
+//!
+//! COST_TABLE
+//!
+//! # Features
+//!
+//! | feature | what it adds | needs |
+//! |---|---|---|
+//! | `http` (default) | `HintRules`, `ReplayRules`, `RetryAfter`: from `http` types to outcomes | `std` |
+//! | `serde` | policies, budgets and rules as configuration | `std` |
+//! | `alloc` | [`Policy`] for `Arc`, `Rc` and `Box` | `alloc` |
+//! | `std` | nothing by itself | `std` |
+//!
+//! Without any, the only dependency is `rand_core`. A feature adds items and changes no behaviour.
 #![no_std]
 #![forbid(unsafe_code)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
