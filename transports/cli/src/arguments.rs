@@ -89,6 +89,10 @@ pub(crate) enum TransportName {
     /// hyper on tokio.
     #[default]
     Tokio,
+    /// hyper on smol.
+    Smol,
+    /// hyper on async-std.
+    AsyncStd,
 }
 
 /// Decimal seconds. What is too long for a clock means "never" (R-T-8).

@@ -23,5 +23,7 @@ where
             let transport = HyperTransport::new(Tokio::new(runtime.handle().clone()));
             runtime.block_on(work(Client::builder(transport)))
         }
+        TransportName::Smol => smol::block_on(work(redial_smol::client())),
+        TransportName::AsyncStd => async_std::task::block_on(work(redial_async_std::client())),
     }
 }

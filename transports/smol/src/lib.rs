@@ -1,0 +1,103 @@
+//! Redial's HTTP client on smol.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let client = redial_smol::client().build()?;
+//! let response = smol::block_on(client.get("http://localhost:8080/status").send())?;
+//! println!("{} after {} attempts", response.status(), response.attempts().len());
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+use core::net::SocketAddr;
+use std::io;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use redial_client::{BoxFuture, Client, ClientBuilder};
+use redial_engine::Timestamp;
+use redial_hyper::{HyperTransport, Runtime};
+use smol::net::TcpStream;
+use smol::{Executor, Timer};
+
+/// A client to be built whose connections live on smol's global executor.
+pub fn client() -> ClientBuilder {
+    Client::builder(HyperTransport::new(Smol::new()))
+}
+
+/// smol, as the transport uses it: its reactor, and an executor for connections to live on.
+#[derive(Clone, Debug)]
+pub struct Smol {
+    /// `None` stands for the global one.
+    executor: Option<Arc<Executor<'static>>>,
+    origin: Instant,
+}
+
+impl Smol {
+    /// smol with its global executor, which runs on a thread of its own.
+    pub fn new() -> Self {
+        Self { executor: None, origin: Instant::now() }
+    }
+
+    /// smol with this executor, which the caller runs for as long as there are calls.
+    pub fn with_executor(executor: Arc<Executor<'static>>) -> Self {
+        Self { executor: Some(executor), origin: Instant::now() }
+    }
+}
+
+impl Default for Smol {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Runtime for Smol {
+    type Socket = TcpStream;
+
+    fn name(&self) -> &'static str {
+        "smol"
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        let host = host.to_owned();
+        Box::pin(async move { smol::net::resolve((host, port)).await })
+    }
+
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<TcpStream>> {
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            stream.set_nodelay(true)?;
+            Ok(stream)
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::ORIGIN.saturating_add(self.origin.elapsed())
+    }
+
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        let after = at.saturating_since(Timestamp::ORIGIN);
+        match self.origin.checked_add(after).filter(|_| at != Timestamp::MAX) {
+            Some(at) => Box::pin(async move {
+                Timer::at(at).await;
+            }),
+            None => Box::pin(core::future::pending()),
+        }
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        match &self.executor {
+            Some(executor) => executor.spawn(task).detach(),
+            None => smol::spawn(task).detach(),
+        }
+    }
+
+    fn yield_now(&self) -> BoxFuture<'static, ()> {
+        Box::pin(smol::future::yield_now())
+    }
+}
