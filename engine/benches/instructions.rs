@@ -6,10 +6,20 @@
 //! It prints a table and fails where a row is above its bound. The bounds are those that the
 //! engine's documentation states.
 
-use std::fmt::Write as _;
-use std::hint::black_box;
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a bench prints what it found, and may panic"
+)]
+
+use core::fmt::Write as _;
+use core::hint::black_box;
+use core::time::Duration;
 use std::process::{Command, ExitCode};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use http::header::{DATE, HeaderMap, RETRY_AFTER};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -195,8 +195,6 @@ impl Eq for Shape {}
 /// Exhaustive on purpose: a user's own spread is a user's own [`Policy`](crate::Policy).
 #[allow(clippy::exhaustive_enums)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields))]
 pub enum Jitter {
     /// Exactly x.
     None,

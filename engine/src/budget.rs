@@ -217,7 +217,7 @@ impl Budget {
 
     /// A token bucket with numbers of one's own, beginning with those of [`Budget::STANDARD`].
     pub const fn builder() -> BudgetBuilder {
-        BudgetBuilder { budget: Self::STANDARD, capacity: 100 }
+        BudgetBuilder { budget: Self::STANDARD, capacity: 100, refill_per_second: 10 }
     }
 
     /// The most milli-tokens that the bucket holds.
@@ -278,6 +278,7 @@ const fn per_retry(ratio_ppm: u32) -> u32 {
 pub struct BudgetBuilder {
     budget: Budget,
     capacity: u32,
+    refill_per_second: u32,
 }
 
 impl BudgetBuilder {
@@ -294,11 +295,10 @@ impl BudgetBuilder {
 
     /// The tokens that come back each second whatever happens: 10. At most 4,294,967.
     pub const fn refill_per_second(self, tokens: u32) -> Self {
-        let refill = Refill::per_second(tokens.saturating_mul(TOKEN));
-        Self { budget: Budget { refill, ..self.budget }, ..self }
+        Self { refill_per_second: tokens, ..self }
     }
 
-    /// The milli-tokens that a retry costs: 1,000.
+    /// The milli-tokens that a retry costs: 1,000. At least one.
     pub const fn cost_milli(self, milli: u32) -> Self {
         Self { budget: Budget { cost: Costs::all(milli), ..self.budget }, ..self }
     }
@@ -307,17 +307,25 @@ impl BudgetBuilder {
     ///
     /// # Errors
     ///
-    /// [`BudgetError::Capacity`] where the capacity is too large, and [`BudgetError::TooSmall`]
-    /// where the bucket could never pay for one retry ([`Budget::EMPTY`] says so plainly).
+    /// [`BudgetError::Capacity`] and [`BudgetError::Refill`] where a number is too large,
+    /// [`BudgetError::TooSmall`] where the bucket could never pay for one retry
+    /// ([`Budget::EMPTY`] says so plainly), and [`BudgetError::Free`] where it would never have to
+    /// ([`Budget::UNLIMITED`]).
     pub const fn build(self) -> Result<Budget, BudgetError> {
         if self.capacity > MAX_CAPACITY {
             return Err(BudgetError::Capacity { tokens: self.capacity as u64 });
+        }
+        let Some(refill) = self.refill_per_second.checked_mul(TOKEN) else {
+            return Err(BudgetError::Refill { tokens: self.refill_per_second });
+        };
+        if self.budget.cost.server == 0 {
+            return Err(BudgetError::Free);
         }
         let capacity = self.capacity as u64 * TOKEN as u64;
         if capacity < self.budget.cost.server as u64 {
             return Err(BudgetError::TooSmall { tokens: self.capacity });
         }
-        Ok(Budget { capacity, ..self.budget })
+        Ok(Budget { capacity, refill: Refill::per_second(refill), ..self.budget })
     }
 }
 
@@ -330,6 +338,13 @@ pub enum BudgetError {
         /// The capacity that was asked for, in tokens.
         tokens: u64,
     },
+    /// More than 4,294,967 tokens a second would come back. Choose fewer.
+    Refill {
+        /// The refill that was asked for, in tokens a second.
+        tokens: u32,
+    },
+    /// A retry would cost nothing. Let it cost something, or take [`Budget::UNLIMITED`].
+    Free,
     /// A full bucket could not pay for one retry. Raise the capacity.
     TooSmall {
         /// The capacity that was given, in tokens.
@@ -360,6 +375,10 @@ impl fmt::Display for BudgetError {
             Self::Capacity { tokens } => {
                 write!(f, "budget of {tokens} tokens is too large: choose at most {MAX_CAPACITY}")
             }
+            Self::Refill { tokens } => {
+                write!(f, "refill of {tokens} tokens a second: choose at most {MAX_CAPACITY}")
+            }
+            Self::Free => f.write_str("retries that cost nothing: choose the unlimited budget"),
             Self::TooSmall { tokens } => {
                 write!(f, "budget of {tokens} tokens cannot pay for one retry: raise the capacity")
             }

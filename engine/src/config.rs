@@ -148,6 +148,42 @@ impl PolicyConfig {
     }
 }
 
+/// A [`Jitter`] as it is written; braces as in `BudgetConfig`.
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum JitterConfig {
+    None {},
+    Proportional { from_percent: u8 },
+    Full {},
+    Equal {},
+    Decorrelated {},
+}
+
+impl Serialize for Jitter {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match *self {
+            Self::None => JitterConfig::None {},
+            Self::Proportional { from_percent } => JitterConfig::Proportional { from_percent },
+            Self::Full => JitterConfig::Full {},
+            Self::Equal => JitterConfig::Equal {},
+            Self::Decorrelated => JitterConfig::Decorrelated {},
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Jitter {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(match JitterConfig::deserialize(deserializer)? {
+            JitterConfig::None {} => Self::None,
+            JitterConfig::Proportional { from_percent } => Self::Proportional { from_percent },
+            JitterConfig::Full {} => Self::Full,
+            JitterConfig::Equal {} => Self::Equal,
+            JitterConfig::Decorrelated {} => Self::Decorrelated,
+        })
+    }
+}
+
 /// A [`Backoff`] as it is written.
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
@@ -203,16 +239,18 @@ impl<'de> Deserialize<'de> for Backoff {
 }
 
 /// A [`Budget`] as it is written.
+///
+/// What has no numbers has braces all the same: serde ignores unknown fields beside a tag otherwise.
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 enum BudgetConfig {
     TokenBucket(TokenBucketConfig),
-    Unlimited,
-    Empty,
+    Unlimited {},
+    Empty {},
     #[serde(rename = "aws_standard_2_0")]
-    AwsStandard20,
+    AwsStandard20 {},
     #[serde(rename = "aws_standard_2_1")]
-    AwsStandard21,
+    AwsStandard21 {},
     Grpc {
         max_tokens: u32,
         token_ratio_milli: u32,
@@ -253,10 +291,10 @@ impl BudgetConfig {
     fn build(self) -> Result<Budget, BudgetError> {
         match self {
             Self::TokenBucket(numbers) => numbers.build(),
-            Self::Unlimited => Ok(Budget::UNLIMITED),
-            Self::Empty => Ok(Budget::EMPTY),
-            Self::AwsStandard20 => Ok(Budget::AWS_STANDARD_2_0),
-            Self::AwsStandard21 => Ok(Budget::AWS_STANDARD_2_1),
+            Self::Unlimited {} => Ok(Budget::UNLIMITED),
+            Self::Empty {} => Ok(Budget::EMPTY),
+            Self::AwsStandard20 {} => Ok(Budget::AWS_STANDARD_2_0),
+            Self::AwsStandard21 {} => Ok(Budget::AWS_STANDARD_2_1),
             Self::Grpc { max_tokens, token_ratio_milli } => {
                 Budget::grpc(max_tokens, token_ratio_milli)
             }
