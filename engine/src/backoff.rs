@@ -1,12 +1,12 @@
 //! How long to wait before a retry: shapes and jitter as pure functions of integers.
 
 use core::fmt;
-use core::num::NonZeroU32;
 use core::time::Duration;
 
 use rand_core::Rng;
 
-use crate::policy::RetryContext;
+use crate::outcome::Outcome;
+use crate::policy::{Class, RetryContext};
 use crate::time::{duration, nanos};
 
 /// How long to wait before a retry: a shape, a cap, and jitter drawn below the cap.
@@ -27,6 +27,8 @@ use crate::time::{duration, nanos};
 pub struct Backoff {
     pub(crate) shape: Shape,
     pub(crate) jitter: Jitter,
+    /// How often the base of an exponential shape can be doubled before it is above the cap.
+    doublings: u32,
     /// Nanoseconds.
     pub(crate) cap: u64,
 }
@@ -60,13 +62,14 @@ impl Backoff {
 
     const fn of(shape: Shape, least_cap: u64) -> Self {
         let cap = if least_cap > Self::DEFAULT_CAP { least_cap } else { Self::DEFAULT_CAP };
-        Self { shape, jitter: Jitter::DEFAULT, cap }
+        Self { shape, jitter: Jitter::DEFAULT, doublings: shape.doublings(cap), cap }
     }
 
     /// The same with another cap. A cap below the base is refused when the policy is built.
     #[must_use]
     pub const fn cap(self, cap: Duration) -> Self {
-        Self { cap: nanos(cap), ..self }
+        let cap = nanos(cap);
+        Self { doublings: self.shape.doublings(cap), cap, ..self }
     }
 
     /// The same with other jitter.
@@ -82,23 +85,37 @@ impl Backoff {
     pub fn wait(&self, retry: &RetryContext<'_>, rng: &mut dyn Rng) -> Duration {
         let (low, high) = match (&self.shape, self.jitter) {
             (Shape::Exponential { base }, Jitter::Proportional { from_percent }) => {
-                let full = doubled(*base, retry.number()).min(self.cap);
+                let full = self.doubled(*base, retry.before);
                 (percent(full, from_percent), full)
             }
             (_, Jitter::None) => return duration(self.full(retry)),
-            (_, _) => self.range(retry),
+            (_, _) => self.range(retry.outcome, retry.before, retry.previous, retry.class),
         };
         duration(between(low, high, rng))
     }
 
     /// The wait before jitter.
     fn full(&self, retry: &RetryContext<'_>) -> u64 {
-        self.shape.wait(retry).min(self.cap)
+        match &self.shape {
+            Shape::Exponential { base } => self.doubled(*base, retry.before),
+            Shape::Fixed { wait } => (*wait).min(self.cap),
+            Shape::Custom(shape) => nanos(shape(retry)).min(self.cap),
+        }
     }
 
-    /// What the wait is drawn from. Not inlined, to keep the default's path short.
+    /// The base, doubled for each retry before, and capped.
+    #[inline]
+    const fn doubled(&self, base: u64, before: u32) -> u64 {
+        if before <= self.doublings { base << before } else { self.cap }
+    }
+
+    /// What the wait is drawn from, for any shape and jitter.
+    ///
+    /// Not inlined, to keep the default's path short; the context comes in its parts, because a
+    /// reference would have it written to memory for every retry.
     #[inline(never)]
-    fn range(&self, retry: &RetryContext<'_>) -> (u64, u64) {
+    fn range(&self, outcome: &Outcome, before: u32, previous: u64, class: Class) -> (u64, u64) {
+        let retry = &RetryContext { outcome, before, previous, class };
         let full = self.full(retry);
         match self.jitter {
             Jitter::None => (full, full),
@@ -156,12 +173,14 @@ pub(crate) enum Shape {
 }
 
 impl Shape {
-    #[inline]
-    fn wait(&self, retry: &RetryContext<'_>) -> u64 {
+    /// How often the base can be doubled before it is above the cap; at most 63.
+    const fn doublings(&self, cap: u64) -> u32 {
         match self {
-            Self::Exponential { base } => doubled(*base, retry.number()),
-            Self::Fixed { wait } => *wait,
-            Self::Custom(shape) => nanos(shape(retry)),
+            Self::Exponential { base } => match cap.checked_div(*base) {
+                Some(quotient @ 1..) => quotient.ilog2(),
+                Some(0) | None => 0,
+            },
+            Self::Fixed { .. } | Self::Custom(_) => 0,
         }
     }
 
@@ -262,14 +281,6 @@ impl fmt::Display for BackoffError {
 }
 
 impl core::error::Error for BackoffError {}
-
-/// `base x 2^(number - 1)`, saturating.
-#[inline]
-fn doubled(base: u64, number: NonZeroU32) -> u64 {
-    let shift = number.get() - 1;
-    // A base of zero has room for every shift; the checked one keeps the widest from overflowing.
-    if shift > base.leading_zeros() { u64::MAX } else { base.checked_shl(shift).unwrap_or(0) }
-}
 
 /// `share` percent of `whole`, rounded down, without overflow.
 #[inline]

@@ -1,6 +1,7 @@
 //! The retry budget: a token bucket that bounds how much load retries may add (R-G-1 to R-G-3).
 
 use core::fmt;
+use core::num::NonZeroU64;
 
 use crate::policy::Class;
 use crate::time::Timestamp;
@@ -79,22 +80,23 @@ impl Costs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refill {
     amount: u64,
-    /// Nanoseconds; zero where nothing comes back.
-    period: u64,
+    /// Nanoseconds.
+    period: NonZeroU64,
 }
 
 impl Refill {
-    const NONE: Self = Self { amount: 0, period: 0 };
+    /// Nothing comes back, not even after the longest period.
+    const NONE: Self = Self { amount: 0, period: NonZeroU64::MAX };
 
     const fn per_second(milli: u32) -> Self {
-        if milli == 0 {
-            return Self::NONE;
-        }
         let (mut divisor, mut rest) = (NANOS_PER_SECOND, milli as u64);
         while rest > 0 {
             (divisor, rest) = (rest, divisor % rest);
         }
-        Self { amount: milli as u64 / divisor, period: NANOS_PER_SECOND / divisor }
+        match NonZeroU64::new(NANOS_PER_SECOND / divisor) {
+            Some(period) if milli > 0 => Self { amount: milli as u64 / divisor, period },
+            _ => Self::NONE,
+        }
     }
 }
 
@@ -415,8 +417,7 @@ impl Bucket {
     /// A call begins: it deposits its share.
     #[inline]
     pub(crate) fn begin(&mut self, now: Timestamp) {
-        self.refill(now);
-        self.give(u64::from(self.rules.deposit));
+        self.refill(now, u64::from(self.rules.deposit));
     }
 
     /// A retryable failure happened, whether or not it will be retried.
@@ -430,7 +431,7 @@ impl Bucket {
     /// A retry is wanted: takes its cost and says how much that was, or takes nothing.
     #[inline]
     pub(crate) fn charge(&mut self, class: Class, now: Timestamp) -> Option<u32> {
-        self.refill(now);
+        self.refill(now, 0);
         let cost = self.rules.cost.of(class);
         if self.tokens < self.rules.threshold {
             return None;
@@ -467,23 +468,27 @@ impl Bucket {
         self.tokens = self.tokens.saturating_add(milli).min(self.rules.capacity);
     }
 
-    /// Adds what has come back since the last refill; a clock that goes back adds nothing.
+    /// Adds what has come back since the last refill, and a deposit; a clock that goes back brings
+    /// nothing.
     #[inline]
-    fn refill(&mut self, now: Timestamp) {
-        let Refill { amount, period } = self.rules.refill;
-        let (now, then) = (now.as_nanos(), self.refilled_at.as_nanos());
-        let Some(elapsed) = now.checked_sub(then) else { return };
-        if self.tokens >= self.rules.capacity {
+    fn refill(&mut self, now: Timestamp, deposit: u64) {
+        let capacity = self.rules.capacity;
+        if self.tokens >= capacity {
             // A full bucket saves up nothing, not even the beginning of a period.
-            self.refilled_at = Timestamp::from_nanos(now);
+            self.refilled_at = self.refilled_at.max(now);
             return;
         }
-        let (Some(periods), Some(begun)) =
-            (elapsed.checked_div(period), elapsed.checked_rem(period))
-        else {
-            return;
-        };
-        self.refilled_at = Timestamp::from_nanos(now - begun);
-        self.give(periods.saturating_mul(amount));
+        let mut more = deposit;
+        let (then, now) = (self.refilled_at.as_nanos(), now.as_nanos());
+        if now > then {
+            let Refill { amount, period } = self.rules.refill;
+            let (periods, begun) = ((now - then) / period, (now - then) % period);
+            // What has begun of a period is kept by not counting it as past.
+            self.refilled_at = Timestamp::from_nanos(now - begun);
+            // As many periods as there is capacity fill it, and bring at least a milli-token each.
+            more += periods.min(capacity) * amount;
+        }
+        // Capacity, amount, tokens and deposit are 32 bits each: 64 have room for product and sums.
+        self.tokens = (self.tokens + more).min(capacity);
     }
 }

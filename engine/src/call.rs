@@ -54,23 +54,26 @@ impl<P: Policy + Clone> Retry<P> {
     #[inline]
     pub fn begin(&self, call: Call, now: Timestamp, upstream: &mut Upstream) -> Action<P> {
         let limits = self.policy.limits();
-        let deadline = call.deadline.min(now.after(call.timeout.unwrap_or(limits.call_timeout)));
+        let timeout = set_or(call.timeout, limits.call_timeout);
+        let deadline = call.deadline.min(now.after(timeout));
         if passes(deadline, now) {
             return Action::GiveUp(GiveUp { reason: Reason::DeadlineWouldPass, attempts: 0 });
         }
-        upstream.bucket.begin(now);
         let progress = Progress {
             policy: self.policy.clone(),
             deadline,
-            attempt_timeout: call.attempt_timeout.unwrap_or(limits.attempt_timeout),
+            attempt_timeout: set_or(call.attempt_timeout, limits.attempt_timeout),
             previous_wait: 0,
-            number: NonZeroU32::MIN,
-            max_attempts: call.max_attempts.unwrap_or(limits.max_attempts),
+            retries: 0,
+            max_retries: call.max_attempts.unwrap_or(limits.max_attempts).get() - 1,
             charged: 0,
             replay: call.replay,
             body_spent: false,
         };
-        Action::Send(Attempt::of(progress, now))
+        let first = Action::Send(Attempt::of(progress, now));
+        // Last, when the rest is out of its registers.
+        upstream.bucket.begin(now);
+        first
     }
 }
 
@@ -81,15 +84,15 @@ pub struct Call {
     replay: Replay,
     max_attempts: Option<NonZeroU32>,
     deadline: Timestamp,
-    /// Nanoseconds, as is the other.
-    timeout: Option<u64>,
-    attempt_timeout: Option<u64>,
+    /// Nanoseconds; [`UNSET`] where the policy's holds. So is the other.
+    timeout: u64,
+    attempt_timeout: u64,
 }
 
 impl Call {
     /// A call under the limits of its policy.
     pub const fn new(replay: Replay) -> Self {
-        Self { replay, max_attempts: None, deadline: NEVER, timeout: None, attempt_timeout: None }
+        Self { replay, max_attempts: None, deadline: NEVER, timeout: UNSET, attempt_timeout: UNSET }
     }
 
     /// Nothing begins at or after this point in time (R-T-5).
@@ -103,7 +106,7 @@ impl Call {
     ///
     /// Zero gives up at once; more than the clock holds (584 years) never does (R-T-8).
     pub const fn timeout(self, timeout: Duration) -> Self {
-        Self { timeout: Some(nanos(timeout)), ..self }
+        Self { timeout: set(timeout), ..self }
     }
 
     /// The most attempts, the first included, instead of the policy's.
@@ -113,7 +116,7 @@ impl Call {
 
     /// The longest time that one attempt may take, instead of the policy's.
     pub const fn attempt_timeout(self, timeout: Duration) -> Self {
-        Self { attempt_timeout: Some(nanos(timeout)), ..self }
+        Self { attempt_timeout: set(timeout), ..self }
     }
 }
 
@@ -152,8 +155,9 @@ struct Progress<P> {
     deadline: Timestamp,
     attempt_timeout: u64,
     previous_wait: u64,
-    number: NonZeroU32,
-    max_attempts: NonZeroU32,
+    /// How many retries have been begun; at most as many as there may be.
+    retries: u32,
+    max_retries: u32,
     /// What the budget took for the attempt at hand; zero for the first.
     charged: u32,
     replay: Replay,
@@ -177,7 +181,7 @@ impl<P: Policy> Attempt<P> {
 
     /// The attempt's number: 1 for the first. A transparent re-send has its attempt's number.
     pub const fn number(&self) -> NonZeroU32 {
-        self.progress.number
+        NonZeroU32::MIN.saturating_add(self.progress.retries)
     }
 
     /// When to stop waiting for the outcome, and which limit that is; `None` where there is none.
@@ -208,7 +212,7 @@ impl<P: Policy> Attempt<P> {
     /// Says what came of the attempt, and answers what that means.
     ///
     /// Reads the clock (`now`) once, draws at most one number, allocates nothing.
-    #[inline]
+    #[inline(always)]
     pub fn finish<R: Rng>(
         self,
         outcome: &Outcome,
@@ -223,54 +227,44 @@ impl<P: Policy> Attempt<P> {
             Judgement::Final => Verdict::Done(self.progress.end(outcome, upstream)),
             Judgement::Refused => Verdict::Done(Final {
                 finality: Finality::ServerSaidNo,
-                attempts: self.progress.number.get(),
+                attempts: self.progress.attempts(),
             }),
             Judgement::Retry { class, heed_hint } => {
-                let hint = if heed_hint { outcome.hint_nanos() } else { 0 };
-                self.retry(outcome, class, hint, now, upstream, rng)
+                self.retry(outcome, Trouble { class, heed_hint }, now, upstream, rng)
             }
         }
     }
 
     /// Another attempt, unless something forbids it. The order of the reasons is R-D-9's.
     ///
-    /// `hint` is the wait that the server asked for, where it counts: nanoseconds, or zero. Not
-    /// inlined, so that the common end of a call does not pay for the registers of this.
+    /// Not inlined, so that the common end of a call does not pay for the registers of this.
     #[inline(never)]
     fn retry<R: Rng>(
         self,
         outcome: &Outcome,
-        class: Class,
-        hint: u64,
+        trouble: Trouble,
         now: Timestamp,
         upstream: &mut Upstream,
         rng: &mut R,
     ) -> Verdict<P> {
         upstream.bucket.failed();
-        let mut progress = self.progress;
-        if let Some(reason) = progress.forbids(outcome) {
-            return progress.give_up(reason);
+        if let Some(reason) = self.progress.forbids(outcome) {
+            return self.progress.give_up(reason);
         }
-        let (wait, cause) = if hint > 0 {
-            let limits = progress.policy.limits();
-            if hint > limits.retry_after_max {
-                return progress.give_up(Reason::HintBeyondCap);
-            }
-            (spread(hint, &limits, rng), PauseCause::ServerHint)
-        } else {
-            let (number, previous) = (progress.number, progress.previous_wait);
-            let retry = RetryContext::of(outcome, number, previous, class);
-            (nanos(progress.policy.delay(&retry, rng)), PauseCause::Backoff)
+        let Trouble { class, heed_hint } = trouble;
+        let hint = if heed_hint { outcome.hint_nanos() } else { 0 };
+        let Some(wait) = self.progress.wait(outcome, class, hint, rng) else {
+            return self.progress.give_up(Reason::HintBeyondCap);
         };
         let until = now.after(wait);
-        if passes(progress.deadline, until) {
-            return progress.give_up(Reason::DeadlineWouldPass);
+        if passes(self.progress.deadline, until) {
+            return self.progress.give_up(Reason::DeadlineWouldPass);
         }
         let Some(charged) = upstream.bucket.charge(class, now) else {
-            return progress.give_up(Reason::BudgetExhausted);
+            return self.progress.give_up(Reason::BudgetExhausted);
         };
-        progress.charged = charged;
-        progress.previous_wait = wait;
+        let cause = if hint > 0 { PauseCause::ServerHint } else { PauseCause::Backoff };
+        let progress = Progress { charged, previous_wait: wait, ..self.progress };
         Verdict::Next(Action::Sleep(Pause { progress, until, cause }))
     }
 
@@ -289,14 +283,20 @@ impl<P: Policy> Attempt<P> {
     }
 }
 
+/// What the policy makes of an outcome that it would retry.
+struct Trouble {
+    class: Class,
+    heed_hint: bool,
+}
+
 impl<P: Policy> Progress<P> {
     /// The call ends with this outcome.
     #[inline]
     fn end(&self, outcome: &Outcome, upstream: &mut Upstream) -> Final {
-        let attempts = self.number.get();
+        let attempts = self.attempts();
         let finality = match outcome {
             Outcome::Response { status: ..400, .. } => {
-                upstream.bucket.succeeded((attempts > 1).then_some(self.charged));
+                upstream.bucket.succeeded((self.retries > 0).then_some(self.charged));
                 Finality::Success
             }
             Outcome::Response { .. } => Finality::Status,
@@ -317,15 +317,33 @@ impl<P: Policy> Progress<P> {
             Some(Reason::NotRepeatable)
         } else if self.body_spent {
             Some(Reason::BodySpent)
-        } else if self.number >= self.max_attempts {
+        } else if self.retries >= self.max_retries {
             Some(Reason::AttemptsExhausted)
         } else {
             None
         }
     }
 
+    /// How long to wait, in nanoseconds; `None` where the server asks for too long a wait.
+    #[inline]
+    fn wait<R: Rng>(&self, outcome: &Outcome, class: Class, hint: u64, rng: &mut R) -> Option<u64> {
+        if hint == 0 {
+            let (before, previous) = (self.retries, self.previous_wait);
+            let retry = RetryContext { outcome, before, class, previous };
+            return Some(nanos(self.policy.delay(&retry, rng)));
+        }
+        let limits = self.policy.limits();
+        (hint <= limits.retry_after_max).then(|| spread(hint, &limits, rng))
+    }
+
     const fn give_up(&self, reason: Reason) -> Verdict<P> {
-        Verdict::Next(Action::GiveUp(GiveUp { reason, attempts: self.number.get() }))
+        Verdict::Next(Action::GiveUp(GiveUp { reason, attempts: self.attempts() }))
+    }
+
+    /// How many attempts have been begun.
+    const fn attempts(&self) -> u32 {
+        // There are at most `max_retries`, which is below `u32::MAX`.
+        self.retries + 1
     }
 }
 
@@ -361,7 +379,7 @@ impl<P: Policy> Pause<P> {
 
     /// The number of the attempt that follows.
     pub const fn next_attempt(&self) -> NonZeroU32 {
-        self.progress.number.saturating_add(1)
+        NonZeroU32::MIN.saturating_add(self.progress.retries).saturating_add(1)
     }
 
     /// Ends the wait: answers the next attempt, or [`Action::GiveUp`] where the timer fired so late
@@ -375,11 +393,12 @@ impl<P: Policy> Pause<P> {
         }
         if passes(self.progress.deadline, now) {
             upstream.bucket.refund(self.progress.charged);
-            let attempts = self.progress.number.get();
+            let attempts = self.progress.attempts();
             return Action::GiveUp(GiveUp { reason: Reason::DeadlineWouldPass, attempts });
         }
-        let number = self.next_attempt();
-        Action::Send(Attempt::of(Progress { number, ..self.progress }, now))
+        // There is a pause only where `retries` is below its maximum.
+        let retries = self.progress.retries + 1;
+        Action::Send(Attempt::of(Progress { retries, ..self.progress }, now))
     }
 }
 
@@ -519,6 +538,22 @@ impl fmt::Display for Reason {
 /// As a deadline: there is none. It is the end of the clock's range, 584 years after its origin,
 /// and keeps a token at half the size of one with an `Option`; it never leaves this file.
 const NEVER: Timestamp = Timestamp::MAX;
+
+/// As a call's timeout: the policy's holds.
+const UNSET: u64 = u64::MAX;
+
+/// A call's own timeout in nanoseconds. One that has no room is never reached, and is not unset.
+const fn set(timeout: Duration) -> u64 {
+    match nanos(timeout) {
+        UNSET => UNSET - 1,
+        nanos => nanos,
+    }
+}
+
+#[inline]
+const fn set_or(timeout: u64, policy: u64) -> u64 {
+    if timeout == UNSET { policy } else { timeout }
+}
 
 /// Whether there is a deadline, and it has come by `at`.
 #[inline]

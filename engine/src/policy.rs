@@ -184,11 +184,12 @@ pub enum Class {
 /// What a policy may look at to choose a wait.
 #[derive(Clone, Copy, Debug)]
 pub struct RetryContext<'a> {
-    outcome: &'a Outcome,
-    number: NonZeroU32,
-    class: Class,
+    pub(crate) outcome: &'a Outcome,
+    /// How many retries have been made before this one.
+    pub(crate) before: u32,
+    pub(crate) class: Class,
     /// Nanoseconds; of no meaning for the first retry.
-    previous: u64,
+    pub(crate) previous: u64,
 }
 
 impl<'a> RetryContext<'a> {
@@ -202,17 +203,7 @@ impl<'a> RetryContext<'a> {
         previous: Duration,
         class: Class,
     ) -> Self {
-        Self { outcome, number, class, previous: nanos(previous) }
-    }
-
-    #[inline]
-    pub(crate) const fn of(
-        outcome: &'a Outcome,
-        number: NonZeroU32,
-        previous: u64,
-        class: Class,
-    ) -> Self {
-        Self { outcome, number, class, previous }
+        Self { outcome, before: number.get() - 1, class, previous: nanos(previous) }
     }
 
     /// What the attempt came to that is to be retried.
@@ -223,7 +214,7 @@ impl<'a> RetryContext<'a> {
     /// The retry's number: 1 for the second attempt.
     #[inline]
     pub const fn number(&self) -> NonZeroU32 {
-        self.number
+        NonZeroU32::MIN.saturating_add(self.before)
     }
 
     /// The wait before the attempt that failed; `None` where it was the first.
@@ -234,7 +225,7 @@ impl<'a> RetryContext<'a> {
 
     #[inline]
     pub(crate) fn previous_nanos(&self) -> Option<u64> {
-        (self.number.get() > 1).then_some(self.previous)
+        (self.before > 0).then_some(self.previous)
     }
 
     /// What sort of trouble the policy judged it to be.

@@ -77,12 +77,17 @@ impl fmt::Display for Timestamp {
 }
 
 /// Whole nanoseconds of a duration; `u64::MAX` (584 years) stands for all that is longer.
+///
+/// Plain arithmetic where there is room for it: behind [`duration`] the compiler folds that to
+/// nothing, and saturating arithmetic it would carry out.
 #[inline]
 pub(crate) const fn nanos(duration: Duration) -> u64 {
-    duration
-        .as_secs()
-        .saturating_mul(NANOS_PER_SECOND)
-        .saturating_add(duration.subsec_nanos() as u64)
+    let (seconds, rest) = (duration.as_secs(), duration.subsec_nanos() as u64);
+    if seconds < FOREVER / NANOS_PER_SECOND {
+        seconds * NANOS_PER_SECOND + rest
+    } else {
+        seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(rest)
+    }
 }
 
 /// The inverse of [`nanos`].
