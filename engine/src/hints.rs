@@ -1,12 +1,14 @@
 //! From a response's headers to the server's hint.
 
+use core::cell::LazyCell;
 use core::time::Duration;
 use std::time::SystemTime;
 
 use http::header::{AGE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 
+use crate::http_date::HttpDate;
 use crate::outcome::{Outcome, ServerHint};
-use crate::retry_after::{RetryAfter, http_date, whole_number};
+use crate::retry_after::{RetryAfter, whole_number};
 
 const RETRY_AFTER_MS: [HeaderName; 2] =
     [HeaderName::from_static("retry-after-ms"), HeaderName::from_static("x-ms-retry-after-ms")];
@@ -107,26 +109,35 @@ impl HintRules {
 
 /// The longest wait among the valid values of `Retry-After` (R-RA-5).
 fn retry_after(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Duration {
-    let mut wall = Some(wall);
-    let mut now = None;
-    let mut longest = Duration::ZERO;
-    for value in headers.get_all(RETRY_AFTER) {
-        let Some(hint) = RetryAfter::parse(value.as_bytes()) else { continue };
-        let wait = hint.wait(|| {
-            *now.get_or_insert_with(|| {
-                server_time(headers)
-                    .or_else(|| wall.take().map(|wall| wall()))
-                    .unwrap_or(SystemTime::UNIX_EPOCH)
-            })
-        });
-        longest = longest.max(wait);
+    let mut values = headers.get_all(&RETRY_AFTER).iter();
+    let Some(first) = values.next() else { return Duration::ZERO };
+    let first = RetryAfter::parse(first.as_bytes());
+    if let (Some(RetryAfter::Delay(wait)), (0, Some(0))) = (first, values.size_hint()) {
+        return wait;
     }
-    longest
+    longest(first, values, || {
+        let ours = || wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        headers
+            .get(&DATE)
+            .and_then(|date| HttpDate::parse(date.as_bytes().trim_ascii()))
+            .map_or_else(ours, HttpDate::since_epoch)
+    })
 }
 
-/// The response's own `Date`, where it is usable (R-RA-3).
-fn server_time(headers: &HeaderMap) -> Option<SystemTime> {
-    http_date(headers.get(DATE)?.as_bytes().trim_ascii())
+/// The longest of these waits; `now` is called once, and only if there is a date.
+fn longest<'a>(
+    first: Option<RetryAfter>,
+    rest: impl Iterator<Item = &'a HeaderValue>,
+    now: impl FnOnce() -> Duration,
+) -> Duration {
+    let now = LazyCell::new(now);
+    let rest = rest.map(|value| RetryAfter::parse(value.as_bytes()));
+    core::iter::once(first)
+        .chain(rest)
+        .flatten()
+        .map(|hint| hint.wait(|| *now))
+        .max()
+        .unwrap_or(Duration::ZERO)
 }
 
 fn retry_after_ms(headers: &HeaderMap) -> Duration {

@@ -78,6 +78,8 @@ mod call;
 mod config;
 #[cfg(feature = "http")]
 mod hints;
+#[cfg(feature = "http")]
+mod http_date;
 mod outcome;
 mod policy;
 #[cfg(feature = "http")]
@@ -97,6 +99,8 @@ pub use call::{
 };
 #[cfg(feature = "http")]
 pub use hints::HintRules;
+#[cfg(feature = "http")]
+pub use http_date::HttpDate;
 pub use outcome::{Delivery, Failure, FailureKind, Outcome, Replay, ServerHint};
 pub use policy::{Class, Judgement, Limits, Policy, RetryContext};
 #[cfg(feature = "http")]

@@ -1,13 +1,12 @@
 //! The value of a `Retry-After` header: bytes to a wait.
 
+use crate::http_date::HttpDate;
 use core::time::Duration;
-use std::time::SystemTime;
 
 /// What a `Retry-After` header says (RFC 9110 10.2.3).
 ///
 /// ```
 /// use core::time::Duration;
-/// use std::time::SystemTime;
 /// use redial_engine::RetryAfter;
 ///
 /// let hint = RetryAfter::parse(b"120");
@@ -20,7 +19,7 @@ pub enum RetryAfter {
     /// So long after the response.
     Delay(Duration),
     /// Not before this point in time, by the server's clock.
-    Date(SystemTime),
+    Date(HttpDate),
 }
 
 impl RetryAfter {
@@ -33,25 +32,21 @@ impl RetryAfter {
             b'0'..=b'9' => {
                 whole_number(value).map(|seconds| Self::Delay(Duration::from_secs(seconds)))
             }
-            _ => http_date(value).map(Self::Date),
+            _ => HttpDate::parse(value).map(Self::Date),
         }
     }
 
     /// How long to wait; zero where that is over, which says nothing (R-RA-4).
     ///
-    /// `now` is called only for a date. Pass the response's own `Date`, so that a difference
-    /// between the two machines' clocks cancels (R-RA-3).
-    pub fn wait(self, now: impl FnOnce() -> SystemTime) -> Duration {
+    /// `now` is the time since the Unix epoch; it is called only for a date. Pass that of the
+    /// response's own `Date`, so that a difference between the two machines' clocks cancels
+    /// (R-RA-3).
+    pub fn wait(self, now: impl FnOnce() -> Duration) -> Duration {
         match self {
             Self::Delay(wait) => wait,
-            Self::Date(date) => date.duration_since(now()).unwrap_or(Duration::ZERO),
+            Self::Date(date) => date.since_epoch().saturating_sub(now()),
         }
     }
-}
-
-/// An HTTP-date in any of its three forms, as `httpdate` reads them.
-pub(crate) fn http_date(value: &[u8]) -> Option<SystemTime> {
-    httpdate::parse_http_date(core::str::from_utf8(value).ok()?).ok()
 }
 
 /// A number of ASCII digits alone; it saturates.
