@@ -2,6 +2,7 @@
 
 use core::error::Error as StdError;
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
@@ -42,6 +43,7 @@ pub(crate) struct Inner {
     pub(crate) max_response_bytes: u64,
     pub(crate) upstreams: Upstreams,
     pub(crate) rng: Mutex<Xoshiro256PlusPlus>,
+    pub(crate) closed: AtomicBool,
 }
 
 impl Client {
@@ -121,11 +123,14 @@ impl Client {
         self.inner.transport.name()
     }
 
-    /// Refuses new calls, lets those under way finish, and closes every connection then.
+    /// Refuses new calls, lets those under way finish, their retries included, and closes every
+    /// connection: those that are idle now, the others when they are done (R-C-6).
     ///
-    /// Calling it again does nothing. A call after it fails with
+    /// Calling it again does nothing. A call after it, by any clone, fails with
     /// [`FailureKind::ClientClosed`](redial_engine::FailureKind::ClientClosed).
     pub fn close(&self) {
+        // Said first, so that no call gets in that finds nothing kept any more.
+        self.inner.closed.store(true, Ordering::Release);
         self.inner.transport.close();
     }
 }
@@ -227,6 +232,7 @@ impl ClientBuilder {
             max_response_bytes: self.max_response_bytes,
             upstreams: Upstreams::new(self.budget),
             rng: Mutex::new(rng),
+            closed: AtomicBool::new(false),
         };
         Ok(Client { inner: Arc::new(inner) })
     }

@@ -2,12 +2,14 @@
 
 use core::fmt;
 use core::num::NonZeroU32;
+use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::header::{Entry, HeaderMap, HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::{Method, Uri};
-use redial_engine::{Call, Policy, Replay};
+use http_body::Body as _;
+use redial_engine::{Call, FailureKind, Policy, Replay};
 
 use crate::body::Body;
 use crate::client::{Client, SharedPolicy};
@@ -130,8 +132,14 @@ impl RequestBuilder {
             Err(error) => return Err(Error::invalid_request(error).with_url(&url)),
         };
         let client = &*self.client.inner;
+        if client.closed.load(Ordering::Acquire) {
+            return Err(Error::new(FailureKind::ClientClosed, None).with_url(&url));
+        }
         let mut headers = self.headers;
         fill(&mut headers, &client.headers);
+        if let Err(wrong) = check(&self.method, &mut headers, &self.body) {
+            return Err(Error::invalid_request(wrong).with_url(&url));
+        }
         let replay = self.replay.unwrap_or_else(|| client.replay.judge(&self.method, &headers));
         let mut call = Call::new(replay);
         if let Some(attempts) = self.max_attempts {
@@ -159,6 +167,26 @@ fn fill(headers: &mut HeaderMap, defaults: &HeaderMap) {
             entry.insert(value.clone());
         }
     }
+}
+
+/// Refuses what no transport can send in good order, and leaves the framing to the transport: a
+/// length that is not the body's would make the server take the next request for this body, or the
+/// other way round.
+fn check(method: &Method, headers: &mut HeaderMap, body: &Body) -> Result<(), &'static str> {
+    if *method == Method::CONNECT {
+        return Err("CONNECT opens a tunnel, and this client has no use for one");
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err("the framing of the body is not the caller's: leave Transfer-Encoding out");
+    }
+    let length = body.size_hint().exact();
+    let right =
+        |value: &HeaderValue| value.to_str().is_ok_and(|value| value.parse().ok() == length);
+    if !headers.get_all(CONTENT_LENGTH).into_iter().all(right) {
+        return Err("Content-Length is not the length of the body: leave it out");
+    }
+    headers.remove(CONTENT_LENGTH);
+    Ok(())
 }
 
 impl fmt::Debug for RequestBuilder {

@@ -12,6 +12,7 @@ use redial_engine::{Cutoff, Delivery, Failure, FailureKind};
 
 use crate::body::Body;
 use crate::clock::Clock;
+use crate::error::presentable;
 
 /// A future on the heap: one small allocation an attempt buys one `Client` type for all transports.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -51,13 +52,13 @@ pub trait Transport: Send + Sync + 'static {
     /// What its connections are doing now, and have done so far (R-P-9).
     fn pool(&self) -> PoolFigures;
 
-    /// Closes idle connections now, and every other when its exchange ends; new exchanges fail
-    /// with [`FailureKind::ClientClosed`]. Calling it again does nothing.
+    /// Closes idle connections now, and every other when its exchange ends: none is kept from here
+    /// on. Exchanges are still served, because a call that is under way may have to be retried; to
+    /// refuse new calls is the client's part. Calling it again does nothing.
     fn close(&self);
 }
 
 /// One request, and the limits under which it is sent once.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Exchange {
     /// The request. Its URI is absolute; its headers are the caller's, without framing and `Host`.
@@ -77,8 +78,20 @@ impl Exchange {
     }
 }
 
+impl fmt::Debug for Exchange {
+    /// Shows no header, no query and no body: they may be secret (R-O-3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("method", self.request.method())
+            .field("url", &presentable(self.request.uri()))
+            .field("timeouts", &self.timeouts)
+            .field("cutoff", &self.cutoff)
+            .field("fresh_connection", &self.fresh_connection)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A response head, and the body as it arrives.
-#[derive(Debug)]
 #[non_exhaustive]
 pub struct Answer {
     /// The response.
@@ -91,6 +104,16 @@ impl Answer {
     /// A response over a connection that had, or had not, served another request before.
     pub const fn new(response: http::Response<ResponseBody>, reused: bool) -> Self {
         Self { response, reused }
+    }
+}
+
+impl fmt::Debug for Answer {
+    /// Shows no header and no body: they may be secret (R-O-3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer")
+            .field("status", &self.response.status())
+            .field("reused", &self.reused)
+            .finish_non_exhaustive()
     }
 }
 

@@ -20,13 +20,20 @@ impl Baseline {
         Self { bytes_in: meter.bytes_in(), bytes_out: meter.bytes_out() }
     }
 
-    /// What an error that came instead of a response head means.
+    /// What an error that came instead of a response head means. `returned`: hyper gave the
+    /// request back, because it had not begun to send it.
     ///
     /// The connection is dead then, so that "no byte of the request went out" is proof.
-    pub(crate) fn before_head(self, error: &hyper::Error, meter: &Meter) -> Failure {
-        let unsent = error.is_canceled() || meter.bytes_out() == self.bytes_out;
+    pub(crate) fn before_head(
+        self,
+        error: &hyper::Error,
+        meter: &Meter,
+        returned: bool,
+    ) -> Failure {
+        let unsent = returned || meter.bytes_out() == self.bytes_out;
+        // What came although nothing was sent, such as a 408 on an idle connection, is no answer.
+        let answered = !unsent && meter.bytes_in() > self.bytes_in;
         let delivery = if unsent { Delivery::Unsent } else { Delivery::Unknown };
-        let answered = meter.bytes_in() > self.bytes_in;
         Failure::new(kind_before_head(error, meter, answered), delivery)
     }
 }
@@ -57,6 +64,7 @@ fn kind_before_head(error: &hyper::Error, meter: &Meter, answered: bool) -> Fail
     let ended = if answered { FailureKind::Truncated } else { FailureKind::Closed };
     match io_kind(error, meter) {
         Some(kind) if is_reset(kind) => FailureKind::Reset,
+        Some(io::ErrorKind::FileTooLarge) => FailureKind::ResponseTooLarge,
         Some(io::ErrorKind::UnexpectedEof) => ended,
         _ if error.is_incomplete_message() || error.is_canceled() => ended,
         Some(_) => FailureKind::Reset,

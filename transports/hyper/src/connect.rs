@@ -12,7 +12,7 @@ use crate::runtime::Runtime;
 use crate::upload::Upload;
 
 /// The largest response head: 64 KiB (R-X-2). hyper's own limit of headers is 100.
-const MAX_HEAD: usize = 64 * 1024;
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
 
 /// What sends requests over a connection.
 pub(crate) type Sender = http1::SendRequest<Upload>;
@@ -24,24 +24,23 @@ pub(crate) type Driver<R> = http1::Connection<MeteredIo<R>, Upload>;
 pub(crate) struct Connected<R: Runtime> {
     pub(crate) sender: Sender,
     pub(crate) driver: Driver<R>,
-    pub(crate) meter: Arc<Meter>,
 }
 
-/// Connects to an origin.
+/// Connects to an origin. The meter is to show what crosses the connection.
 pub(crate) async fn connect<R: Runtime>(
     runtime: &R,
     origin: &Origin,
+    meter: &Arc<Meter>,
 ) -> Result<Connected<R>, TransportError> {
     if origin.scheme() == Scheme::Https {
         let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
         return Err(TransportError::with_source(failure, "this transport has no TLS yet"));
     }
     let socket = dial(runtime, origin).await?;
-    let meter = Arc::new(Meter::default());
-    let io = MeteredIo::new(socket, runtime.clone(), Arc::clone(&meter));
+    let io = MeteredIo::new(socket, runtime.clone(), Arc::clone(meter));
     let handshake = http1::Builder::new().max_header_size(MAX_HEAD).handshake(io).await;
     match handshake {
-        Ok((sender, driver)) => Ok(Connected { sender, driver, meter }),
+        Ok((sender, driver)) => Ok(Connected { sender, driver }),
         Err(error) => Err(unsent(FailureKind::Connect, error)),
     }
 }

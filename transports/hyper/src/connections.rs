@@ -5,21 +5,22 @@
 
 mod end;
 mod lease;
+mod task;
 
-use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use redial_client::{BoxFuture, Exchange, Origin, PoolFigures, TransportError, race};
-use redial_engine::{FailureKind, Timestamp};
+use redial_client::{Exchange, Origin, PoolFigures, TransportError, race};
+use redial_engine::{Cutoff, FailureKind, Timestamp};
 
 use self::end::End;
 pub(crate) use self::lease::Lease;
-use crate::connect::{self, Connected, Driver, Sender};
+use self::task::Task;
+use crate::connect::Sender;
 use crate::io::Meter;
 use crate::pool::{Action, ConnectionId, Limits, Need, Pool, WaiterId, Withdrawal};
 use crate::runtime::Runtime;
@@ -38,18 +39,22 @@ struct State {
     has_janitor: bool,
 }
 
-/// A connection that stands.
+/// A connection, from the start of connecting until its socket is gone.
 struct Live {
-    /// Here while no request has it.
+    /// Here while it stands and no request has it.
     sender: Option<Sender>,
     shared: Arc<Shared>,
 }
 
 /// What a connection's task and its lease both look at.
+#[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) meter: Arc<Meter>,
     end: End,
     /// Whether a response has ended, and the sender is to be ready soon.
+    ///
+    /// Sequentially consistent, as hyper's readiness is: one side sets this and then looks at that,
+    /// the other does the reverse, and one of them has to see the other.
     finishing: AtomicBool,
 }
 
@@ -78,9 +83,17 @@ struct Grant {
 /// What is to be done outside the lock.
 #[derive(Default)]
 struct Errands {
-    open: Vec<(ConnectionId, Origin, Duration)>,
+    open: Vec<Opening>,
     wake: Vec<Waker>,
     hire_janitor: bool,
+}
+
+/// A connection to be opened.
+struct Opening {
+    connection: ConnectionId,
+    origin: Origin,
+    timeout: Duration,
+    shared: Arc<Shared>,
 }
 
 impl<R: Runtime> Connections<R> {
@@ -115,21 +128,19 @@ impl<R: Runtime> Connections<R> {
         });
         let mut queue = Queue { connections: Arc::clone(self), waiter, ended: false };
         let pool_until = now.checked_add(exchange.timeouts.pool).unwrap_or(Timestamp::MAX);
-        let cutoff = exchange.cutoff;
-        let until = cutoff.map_or(pool_until, |cutoff| cutoff.at.min(pool_until));
-        if let Some(result) = race(queue.ended(), self.runtime.sleep_until(until)).await {
-            return result;
-        }
-        if queue.is_queued() && self.runtime.now() >= pool_until {
-            return queue.withdraw(Withdrawal::PoolTimeout, FailureKind::PoolTimeout);
-        }
-        // Its own connection is being opened, within the connect timeout.
-        match cutoff {
-            None => queue.ended().await,
-            Some(cutoff) => match race(queue.ended(), self.runtime.sleep_until(cutoff.at)).await {
-                Some(result) => result,
-                None => queue.withdraw(Withdrawal::Dropped, cutoff.kind()),
-            },
+        loop {
+            let (until, kind, why) = queue.limit(pool_until, exchange.cutoff);
+            // A timer is made only where there is something to wait for.
+            let limit = async { self.runtime.sleep_until(until).await };
+            if let Some(result) = race(queue.ended(), limit).await {
+                return result;
+            }
+            // The clock decides, not the timer (R-T-6), and what limits the wait may have changed.
+            if self.runtime.now() >= until
+                && queue.limit(pool_until, exchange.cutoff) == (until, kind, why)
+            {
+                return queue.withdraw(why, kind);
+            }
         }
     }
 
@@ -167,9 +178,9 @@ impl<R: Runtime> Connections<R> {
     }
 
     fn run(self: &Arc<Self>, errands: Errands) {
-        for (connection, origin, timeout) in errands.open {
-            let connections = Arc::clone(self);
-            self.runtime.spawn(Box::pin(connections.open(connection, origin, timeout)));
+        for opening in errands.open {
+            let task = Task::new(self, opening.connection, opening.shared);
+            self.runtime.spawn(Box::pin(task.run(opening.origin, opening.timeout)));
         }
         errands.wake.into_iter().for_each(Waker::wake);
         if errands.hire_janitor {
@@ -178,36 +189,27 @@ impl<R: Runtime> Connections<R> {
         }
     }
 
-    /// Opens a connection, and serves it from then on.
-    async fn open(self: Arc<Self>, connection: ConnectionId, origin: Origin, timeout: Duration) {
-        let began = self.runtime.now();
-        let until = began.checked_add(timeout).unwrap_or(Timestamp::MAX);
-        let limit = self.runtime.sleep_until(until);
-        let connected = match race(connect::connect(&self.runtime, &origin), limit).await {
-            Some(result) => result,
-            None => Err(TransportError::unsent(FailureKind::ConnectTimeout)),
-        };
+    /// A connection stands, and is ready for its first request.
+    fn opened(self: &Arc<Self>, connection: ConnectionId, sender: Sender) {
         let now = self.runtime.now();
-        match connected {
-            Ok(Connected { sender, driver, meter }) => {
-                let end = End::default();
-                let shared = Arc::new(Shared { meter, end, finishing: AtomicBool::new(false) });
-                let task = serve(Arc::downgrade(&self), connection, driver, Arc::clone(&shared));
-                self.runtime.spawn(task);
-                self.with(|state| {
-                    state.live.insert(connection, Live { sender: Some(sender), shared });
-                    state.pool.opened_http1(now, connection);
-                });
+        self.with(|state| {
+            if let Some(live) = state.live.get_mut(&connection) {
+                live.sender = Some(sender);
             }
-            Err(error) => {
-                let errands = {
-                    let mut state = self.lock();
-                    state.pool.open_failed(now, connection);
-                    state.carry_out(Some(error))
-                };
-                self.run(errands);
-            }
-        }
+            state.pool.opened_http1(now, connection);
+        });
+    }
+
+    /// A connection could not be opened; its socket is gone.
+    fn open_failed(self: &Arc<Self>, connection: ConnectionId, error: TransportError) {
+        let now = self.runtime.now();
+        let errands = {
+            let mut state = self.lock();
+            state.live.remove(&connection);
+            state.pool.open_failed(now, connection);
+            state.carry_out(Some(error))
+        };
+        self.run(errands);
     }
 
     /// The socket of a connection is gone.
@@ -226,7 +228,7 @@ impl<R: Runtime> Connections<R> {
             let Some(Live { sender: Some(sender), shared }) = state.live.get(&connection) else {
                 return;
             };
-            if sender.is_ready() && shared.finishing.swap(false, Ordering::AcqRel) {
+            if sender.is_ready() && shared.finishing.swap(false, Ordering::SeqCst) {
                 state.pool.released(now, connection, true);
             }
         });
@@ -251,7 +253,10 @@ impl State {
                         waiting.progress = Progress::Opening;
                         waiting.connect_timeout
                     });
-                    errands.open.push((connection, key, timeout));
+                    let shared = Arc::new(Shared::default());
+                    let live = Live { sender: None, shared: Arc::clone(&shared) };
+                    self.live.insert(connection, live);
+                    errands.open.push(Opening { connection, origin: key, timeout, shared });
                 }
                 Action::Use { connection, waiter, reused } => {
                     let progress = self.grant(connection, reused);
@@ -329,6 +334,21 @@ impl<R: Runtime> Queue<R> {
         })
     }
 
+    /// Until when the wait may last as it is, what kind of failure it is to wait for longer, and
+    /// why the request is then withdrawn.
+    ///
+    /// The pool timeout is for the queue: opening a connection has a timeout of its own.
+    fn limit(
+        &self,
+        pool_until: Timestamp,
+        cutoff: Option<Cutoff>,
+    ) -> (Timestamp, FailureKind, Withdrawal) {
+        let pool = (pool_until, FailureKind::PoolTimeout, Withdrawal::PoolTimeout);
+        let never = (Timestamp::MAX, FailureKind::Other, Withdrawal::Dropped);
+        let cut = cutoff.map_or(never, |cutoff| (cutoff.at, cutoff.kind(), Withdrawal::Dropped));
+        if self.is_queued() && pool_until <= cut.0 { pool } else { cut }
+    }
+
     fn is_queued(&self) -> bool {
         let state = self.connections.lock();
         let waiting = state.waiting.get(&self.waiter);
@@ -363,53 +383,6 @@ impl<R: Runtime> Drop for Queue<R> {
             && let Some(lease) = self.leave(Withdrawal::Dropped)
         {
             lease.give_back_unused();
-        }
-    }
-}
-
-/// Drives a connection until it ends or is told to, and says when its socket is gone.
-fn serve<R: Runtime>(
-    connections: Weak<Connections<R>>,
-    connection: ConnectionId,
-    driver: Driver<R>,
-    shared: Arc<Shared>,
-) -> BoxFuture<'static, ()> {
-    Box::pin(async move {
-        // Declared before the driver is pinned: dropped after it, also when the runtime drops
-        // this task half way.
-        let gone = Gone { connections: Weak::clone(&connections), connection };
-        {
-            let mut driver = pin!(driver);
-            poll_fn(|context| {
-                if shared.end.poll(context).is_ready() {
-                    return Poll::Ready(());
-                }
-                if Pin::new(&mut driver).poll(context).is_ready() {
-                    return Poll::Ready(());
-                }
-                if shared.finishing.load(Ordering::Acquire)
-                    && let Some(connections) = connections.upgrade()
-                {
-                    connections.settle(connection);
-                }
-                Poll::Pending
-            })
-            .await;
-        }
-        drop(gone);
-    })
-}
-
-/// Says on drop that a connection's socket is gone.
-struct Gone<R: Runtime> {
-    connections: Weak<Connections<R>>,
-    connection: ConnectionId,
-}
-
-impl<R: Runtime> Drop for Gone<R> {
-    fn drop(&mut self) {
-        if let Some(connections) = self.connections.upgrade() {
-            connections.gone(self.connection);
         }
     }
 }

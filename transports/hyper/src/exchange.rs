@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{PathAndQuery, Uri};
-use http::{Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use redial_client::{Answer, Body, Exchange, TransportError};
@@ -38,6 +39,7 @@ pub(crate) async fn send<R: Runtime>(
     let Some(sender) = lease.sender() else {
         return Err(TransportError::unsent(FailureKind::Closed));
     };
+    meter.expect_head();
     let mut response = pin!(sender.try_send_request(request));
     let result = poll_fn(|context| match response.as_mut().poll(context) {
         Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
@@ -49,6 +51,7 @@ pub(crate) async fn send<R: Runtime>(
             .map(|kind| Err(TransportError::new(Failure::new(kind, Delivery::Unknown)))),
     })
     .await;
+    meter.head_came();
     match result {
         Ok(response) => answer(response, lease, watch),
         Err(error) if reused => Err(error.on_reused()),
@@ -56,7 +59,8 @@ pub(crate) async fn send<R: Runtime>(
     }
 }
 
-/// The request as HTTP/1.1 sends it: origin-form, and a `Host` (RFC 9112 3.2).
+/// The request as HTTP/1.1 sends it: origin-form, a `Host` (RFC 9112 3.2), and a length also where
+/// the body is empty and the method expects one (RFC 9110 8.6).
 fn prepare(
     request: Request<Body>,
 ) -> Result<(Request<Upload>, crate::upload::Progress), TransportError> {
@@ -68,6 +72,10 @@ fn prepare(
             TransportError::with_source(failure, error)
         })?;
         head.headers.insert(HOST, host);
+    }
+    if body.is_end_stream() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+        // hyper sends the length of every other body.
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let target = head.uri.path_and_query().cloned();
     head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
@@ -83,11 +91,7 @@ fn refused(
 ) -> TransportError {
     let returned = error.message().is_some();
     let error = error.into_error();
-    let mut failure = baseline.before_head(&error, meter);
-    if returned {
-        failure.delivery = Delivery::Unsent;
-    }
-    TransportError::with_source(failure, error)
+    TransportError::with_source(baseline.before_head(&error, meter, returned), error)
 }
 
 fn answer<R: Runtime>(

@@ -10,18 +10,25 @@ use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use redial_engine::Timestamp;
 
+use crate::connect::MAX_HEAD;
 use crate::runtime::Runtime;
 
 /// How much is read at a time. hyper's buffer is not initialised, and this crate has no unsafe
 /// code: bytes come through a buffer of its own, at the price of one copy.
 const SCRATCH: usize = 16 * 1024;
 
+/// How much may come before a response head has: twice the largest head (R-X-2). hyper bounds each
+/// head by itself, but not how many interim ones there are.
+const MOST_BEFORE_HEAD: u64 = 2 * MAX_HEAD as u64;
+
 /// What has crossed one connection so far, and when.
 ///
 /// Counters are monotonic; an exchange remembers where they stood when it began.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Meter {
     bytes_in: AtomicU64,
+    /// Beyond how many of them reading fails.
+    most_in: AtomicU64,
     bytes_out: AtomicU64,
     last_in: AtomicU64,
     last_out: AtomicU64,
@@ -31,7 +38,32 @@ pub(crate) struct Meter {
     error: OnceLock<io::ErrorKind>,
 }
 
+impl Default for Meter {
+    fn default() -> Self {
+        Self {
+            bytes_in: AtomicU64::new(0),
+            most_in: AtomicU64::new(u64::MAX),
+            bytes_out: AtomicU64::new(0),
+            last_in: AtomicU64::new(0),
+            last_out: AtomicU64::new(0),
+            blocked_since: AtomicU64::new(0),
+            error: OnceLock::new(),
+        }
+    }
+}
+
 impl Meter {
+    /// A response head is to come next, and only so much before it.
+    pub(crate) fn expect_head(&self) {
+        let most = self.bytes_in().saturating_add(MOST_BEFORE_HEAD);
+        self.most_in.store(most, Ordering::Relaxed);
+    }
+
+    /// The response head has come: bodies have no bound here.
+    pub(crate) fn head_came(&self) {
+        self.most_in.store(u64::MAX, Ordering::Relaxed);
+    }
+
     pub(crate) fn bytes_in(&self) -> u64 {
         self.bytes_in.load(Ordering::Relaxed)
     }
@@ -59,9 +91,14 @@ impl Meter {
         self.error.get().copied()
     }
 
-    fn read(&self, bytes: usize, now: Timestamp) {
-        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+    /// Fails where that is too much before the response head.
+    fn read(&self, bytes: usize, now: Timestamp) -> io::Result<()> {
+        let before = self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_in.store(now.as_nanos(), Ordering::Relaxed);
+        if before.saturating_add(bytes as u64) > self.most_in.load(Ordering::Relaxed) {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too much before the head"));
+        }
+        Ok(())
     }
 
     fn wrote(&self, bytes: usize, now: Timestamp) {
@@ -116,19 +153,15 @@ impl<R: Runtime> Read for MeteredIo<R> {
         let this = self.get_mut();
         let room = buffer.remaining().min(this.scratch.len());
         let Some(scratch) = this.scratch.get_mut(..room) else { return Poll::Ready(Ok(())) };
-        match ready!(Pin::new(&mut this.socket).poll_read(context, scratch)) {
-            Ok(bytes) => {
-                if let Some(filled) = scratch.get(..bytes).filter(|filled| !filled.is_empty()) {
-                    this.meter.read(bytes, this.runtime.now());
-                    buffer.put_slice(filled);
-                }
-                Poll::Ready(Ok(()))
+        let read = ready!(Pin::new(&mut this.socket).poll_read(context, scratch));
+        let metered = read.and_then(|bytes| {
+            if let Some(filled) = scratch.get(..bytes).filter(|filled| !filled.is_empty()) {
+                this.meter.read(bytes, this.runtime.now())?;
+                buffer.put_slice(filled);
             }
-            Err(error) => {
-                this.meter.failed(&error);
-                Poll::Ready(Err(error))
-            }
-        }
+            Ok(())
+        });
+        Poll::Ready(metered.inspect_err(|error| this.meter.failed(error)))
     }
 }
 

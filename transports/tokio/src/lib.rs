@@ -87,7 +87,11 @@ impl Runtime for Tokio {
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
         let after = at.saturating_since(Timestamp::ORIGIN);
         match self.origin.checked_add(after).filter(|_| at != Timestamp::MAX) {
-            Some(at) => Box::pin(tokio::time::sleep_until(at)),
+            Some(at) => {
+                // A timer belongs to a runtime, and a call may be polled outside this one.
+                let _inside = self.handle.enter();
+                Box::pin(tokio::time::sleep_until(at))
+            }
             None => Box::pin(core::future::pending()),
         }
     }

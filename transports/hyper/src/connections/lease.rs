@@ -52,11 +52,11 @@ impl<R: Runtime> Lease<R> {
             let Some(live) = state.live.get_mut(&connection) else { return };
             // Said before the sender is looked at: if that is not ready yet, the connection's task
             // will see this when it has made it so.
-            shared.finishing.store(true, Ordering::Release);
+            shared.finishing.store(true, Ordering::SeqCst);
             state.pool.finishing(now, connection);
             let ready = sender.is_ready();
             live.sender = Some(sender);
-            if ready && shared.finishing.swap(false, Ordering::AcqRel) {
+            if ready && shared.finishing.swap(false, Ordering::SeqCst) {
                 state.pool.released(now, connection, true);
             }
         });

@@ -1,0 +1,162 @@
+//! What the tests share: both kinds of runtime, quick policies, and questions to a server's log.
+
+#![allow(dead_code, unused_macros, unused_imports, reason = "each test uses a part of this")]
+
+use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::sync::Arc;
+use std::task::Wake;
+use std::thread::Thread;
+use std::time::Instant;
+
+use redial_client::{Client, ClientBuilder, Timeouts};
+use redial_conformance::{FaultServer, Log, Reply, Script, Step};
+use redial_engine::{Backoff, StandardPolicy, StandardPolicyBuilder};
+use redial_hyper::HyperTransport;
+use redial_hyper::pool::Limits;
+use redial_tokio::Tokio;
+use tokio::runtime::{Builder, Handle, Runtime};
+
+/// Longer than any test takes, and so the sign of one that hangs.
+pub(crate) const TOO_LONG: Duration = Duration::from_secs(60);
+
+/// How long a test waits for what has to come soon.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// The two kinds of runtime that tokio has.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Flavour {
+    CurrentThread,
+    MultiThread,
+}
+
+impl Flavour {
+    pub(crate) fn runtime(self) -> Runtime {
+        let mut builder = match self {
+            Self::CurrentThread => Builder::new_current_thread(),
+            Self::MultiThread => Builder::new_multi_thread(),
+        };
+        builder.worker_threads(2).enable_all().build().unwrap()
+    }
+
+    /// Runs a test to its end, and fails where it has none.
+    pub(crate) fn run(self, test: impl Future<Output = ()>) {
+        let runtime = self.runtime();
+        let bounded = async { tokio::time::timeout(TOO_LONG, test).await };
+        runtime.block_on(bounded).expect("the test hangs");
+    }
+}
+
+/// Makes of each function a test on either kind of runtime.
+macro_rules! on_each_runtime {
+    ($($test:ident),* $(,)?) => {
+        mod on_current_thread {
+            $(#[test]
+            fn $test() {
+                crate::common::Flavour::CurrentThread.run(super::$test());
+            })*
+        }
+        mod on_multi_thread {
+            $(#[test]
+            fn $test() {
+                crate::common::Flavour::MultiThread.run(super::$test());
+            })*
+        }
+    };
+}
+pub(crate) use on_each_runtime;
+
+/// The standard policy, with waits that a test need not sit through.
+pub(crate) fn quick() -> StandardPolicyBuilder {
+    StandardPolicy::builder().backoff(Backoff::exponential(Duration::from_millis(2)))
+}
+
+/// A client on the present runtime, under the quick policy.
+pub(crate) fn client() -> Client {
+    builder().build().unwrap()
+}
+
+pub(crate) fn builder() -> ClientBuilder {
+    redial_tokio::client().unwrap().policy(quick().build().unwrap()).seed(1)
+}
+
+/// The same with these limits of its pool.
+pub(crate) fn limited(limits: Limits) -> ClientBuilder {
+    let transport = HyperTransport::with_limits(Tokio::new(Handle::current()), limits);
+    Client::builder(transport).policy(quick().build().unwrap()).seed(1)
+}
+
+/// All four timeouts of the same length.
+pub(crate) fn timeouts(length: Duration) -> Timeouts {
+    let mut timeouts = Timeouts::DEFAULT;
+    timeouts.connect = length;
+    timeouts.read = length;
+    timeouts.write = length;
+    timeouts.pool = length;
+    timeouts
+}
+
+pub(crate) fn ok() -> Reply {
+    Reply::status(200).body("ok")
+}
+
+/// A server that answers the n-th request so.
+pub(crate) fn replies(replies: impl IntoIterator<Item = Reply>) -> FaultServer {
+    FaultServer::start(Script::replies(replies)).unwrap()
+}
+
+/// A server that treats the n-th request so.
+pub(crate) fn requests(lists: Vec<Vec<Step>>) -> FaultServer {
+    FaultServer::start(Script::requests(lists)).unwrap()
+}
+
+/// A server that treats every request so.
+pub(crate) fn always(steps: Vec<Step>) -> FaultServer {
+    FaultServer::start(Script::requests(vec![]).otherwise(steps)).unwrap()
+}
+
+/// A server that takes every request, and answers none.
+pub(crate) fn silent() -> FaultServer {
+    always(vec![Step::AwaitClose { within: SOON }])
+}
+
+/// Ends a server whose script was played to its end, beside a runtime that goes on.
+pub(crate) async fn finish(server: FaultServer) -> Log {
+    let finished = tokio::task::spawn_blocking(move || server.finish()).await.unwrap();
+    finished.unwrap_or_else(|unfinished| panic!("{unfinished}; {:?}", unfinished.log()))
+}
+
+/// Waits until something holds that has to come soon; answers how long that took.
+pub(crate) async fn until(what: impl Fn() -> bool) -> Duration {
+    let began = Instant::now();
+    while !what() {
+        assert!(began.elapsed() < SOON, "it never came");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    began.elapsed()
+}
+
+/// Waits until the server's log says what a test waits for; answers how long that took.
+pub(crate) async fn until_log(server: &FaultServer, what: impl Fn(&Log) -> bool) -> Duration {
+    until(|| what(&server.log())).await
+}
+
+/// The smallest executor there is: it knows nothing of tokio.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

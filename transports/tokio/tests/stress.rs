@@ -1,0 +1,271 @@
+//! Many calls at once, some of them dropped, to servers some of whose answers fail: the limits of
+//! the pool hold, nothing hangs, and nothing is left.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use core::net::SocketAddr;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use common::{ok, on_each_runtime, quick, timeouts, until};
+use futures_io::{AsyncRead, AsyncWrite};
+use redial_client::{BoxFuture, Client, Error, Response};
+use redial_conformance::{FaultServer, Reply, Script, Step};
+use redial_engine::{Budget, FailureKind, Timestamp};
+use redial_hyper::pool::Limits;
+use redial_hyper::{HyperTransport, Runtime};
+use redial_tokio::{Socket, Tokio};
+use tokio::runtime::Handle;
+
+on_each_runtime![
+    the_pool_keeps_its_limits_under_calls_that_fail,
+    the_pool_keeps_its_limits_under_calls_that_fail_and_are_dropped,
+];
+
+const TASKS: u64 = 40;
+const CALLS: u64 = 40;
+const LIMITS: Limits = Limits {
+    max_connections: 4,
+    max_keepalive_connections: 2,
+    keepalive_expiry: Some(Duration::from_millis(20)),
+};
+
+/// A server whose good answers all have this body, and that fails every seventh request.
+fn server(body: &str) -> FaultServer {
+    let pause = Step::Pause(Duration::from_millis(3));
+    let good = ok().body(body);
+    let answers = [
+        vec![good.step()],
+        vec![good.clone().chunked(3).step()],
+        vec![pause.clone(), good.step()],
+        vec![Step::Write(good.head()), pause.clone(), Step::Write(body.into())],
+        vec![Reply::status(503).body("busy").step()],
+        vec![good.clone().header("connection", "close").step(), Step::Close],
+    ];
+    let cut = Reply::status(200).header("content-length", "100").body(body).raw();
+    let failures = [
+        vec![Step::Reset],
+        vec![Step::Close],
+        vec![cut.step(), Step::Close],
+        vec![pause, Step::CloseUnread],
+    ];
+    let lists = (1..2000_usize).map(|number| match number % 7 {
+        0 => failures[number / 7 % failures.len()].clone(),
+        _ => answers[number % answers.len()].clone(),
+    });
+    let script = Script::requests(lists.collect()).otherwise(vec![good.step()]);
+    FaultServer::start(script).unwrap()
+}
+
+/// Draws from a fixed sequence of its own (splitmix64).
+fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
+async fn the_pool_keeps_its_limits_under_calls_that_fail() {
+    let servers = storm(0).await;
+    for server in servers.iter() {
+        let peak = server.log().peak_open_connections();
+        assert!((1..=4).contains(&peak), "R-P-1: {peak}");
+    }
+}
+
+async fn the_pool_keeps_its_limits_under_calls_that_fail_and_are_dropped() {
+    // A server that has yet to read what a dropped call sent does not see that its connection is
+    // closed, so that here only the client's side is counted.
+    storm(20).await;
+}
+
+/// Makes many calls at once and drops so many percent of them.
+async fn storm(drops: u64) -> Arc<[FaultServer]> {
+    let servers: Arc<[_]> = ["alpha", "beta", "gamma"].map(server).into();
+    let runtime = Counted { tokio: Tokio::new(Handle::current()), sockets: Arc::default() };
+    let sockets = Arc::clone(&runtime.sockets);
+    let client = Client::builder(HyperTransport::with_limits(runtime, LIMITS))
+        .policy(quick().build().unwrap())
+        .budget(Budget::UNLIMITED)
+        .timeouts(timeouts(Duration::from_secs(20)))
+        .build()
+        .unwrap();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| tokio::spawn(calls(client.clone(), Arc::clone(&servers), task, drops)))
+        .collect();
+    let watched = client.clone();
+    let watch = tokio::spawn(async move {
+        loop {
+            let figures = watched.pool();
+            assert!(figures.open <= 4 && figures.idle <= 2, "{figures:?}");
+            tokio::time::sleep(Duration::from_micros(200)).await;
+        }
+    });
+    let mut dropped = 0;
+    for task in tasks {
+        dropped += task.await.unwrap();
+    }
+    assert_eq!(dropped > 0, drops > 0, "{dropped} calls were dropped");
+    assert!(!watch.is_finished(), "the limits were kept all the time");
+    watch.abort();
+    client.close();
+    until(|| client.pool().open == 0).await;
+    let figures = client.pool();
+    assert_eq!((figures.in_use, figures.idle, figures.waiting), (0, 0, 0));
+    assert_eq!(sockets.open.load(Ordering::SeqCst), 0);
+    assert_eq!(sockets.peak.load(Ordering::SeqCst), 4, "R-P-1");
+    for server in servers.iter() {
+        common::until_log(server, |log| log.open_connections() == 0).await;
+    }
+    servers
+}
+
+/// One task's calls; answers how many of them it dropped.
+async fn calls(client: Client, servers: Arc<[FaultServer]>, task: u64, drops: u64) -> u64 {
+    let mut seed = task;
+    let mut dropped = 0;
+    for _ in 0..CALLS {
+        let origin = draw(&mut seed) as usize % servers.len();
+        let url = servers[origin].url("/");
+        let call = if draw(&mut seed).is_multiple_of(2) { client.get(url) } else { client.put(url) };
+        let call = call.body(vec![b'x'; draw(&mut seed) as usize % 1000]).send();
+        if draw(&mut seed) % 100 < drops {
+            let patience = Duration::from_micros(draw(&mut seed) % 8000);
+            dropped += u64::from(tokio::time::timeout(patience, call).await.is_err());
+        } else {
+            judge(origin, call.await);
+        }
+    }
+    dropped
+}
+
+/// Every call ends well, or with what the servers do to it.
+fn judge(origin: usize, result: Result<Response, Error>) {
+    match result {
+        Ok(response) if response.status() == 200 => {
+            assert_eq!(response.text(), ["alpha", "beta", "gamma"][origin]);
+        }
+        Ok(response) => assert_eq!(response.status(), 503),
+        Err(error) => assert!(
+            matches!(
+                error.kind(),
+                FailureKind::Reset | FailureKind::Closed | FailureKind::Truncated
+            ),
+            "{error:?}"
+        ),
+    }
+}
+
+/// How many sockets there are on the client's side, from the start of connecting.
+#[derive(Debug, Default)]
+struct Gauge {
+    open: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+/// One socket of them.
+#[derive(Debug)]
+struct Counting(Arc<Gauge>);
+
+impl Counting {
+    fn new(gauge: &Arc<Gauge>) -> Self {
+        let open = gauge.open.fetch_add(1, Ordering::SeqCst) + 1;
+        gauge.peak.fetch_max(open, Ordering::SeqCst);
+        Self(Arc::clone(gauge))
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+/// tokio, with its sockets counted.
+#[derive(Clone, Debug)]
+struct Counted {
+    tokio: Tokio,
+    sockets: Arc<Gauge>,
+}
+
+/// The socket is dropped before it is counted as gone.
+struct CountedSocket(Socket, #[allow(dead_code, reason = "it counts")] Counting);
+
+impl Runtime for Counted {
+    type Socket = CountedSocket;
+
+    fn name(&self) -> &'static str {
+        "counted"
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        self.tokio.resolve(host, port)
+    }
+
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<CountedSocket>> {
+        let (counting, connecting) = (Counting::new(&self.sockets), self.tokio.connect(address));
+        Box::pin(async move { Ok(CountedSocket(connecting.await?, counting)) })
+    }
+
+    fn now(&self) -> Timestamp {
+        self.tokio.now()
+    }
+
+    fn wall(&self) -> SystemTime {
+        self.tokio.wall()
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        self.tokio.sleep_until(at)
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        self.tokio.spawn(task);
+    }
+
+    fn yield_now(&self) -> BoxFuture<'static, ()> {
+        self.tokio.yield_now()
+    }
+}
+
+impl AsyncRead for CountedSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for CountedSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_close(context)
+    }
+}
