@@ -141,7 +141,8 @@ async fn calls(client: Client, servers: Arc<[FaultServer]>, task: u64, drops: u6
     for _ in 0..CALLS {
         let origin = draw(&mut seed) as usize % servers.len();
         let url = servers[origin].url("/");
-        let call = if draw(&mut seed).is_multiple_of(2) { client.get(url) } else { client.put(url) };
+        let call =
+            if draw(&mut seed).is_multiple_of(2) { client.get(url) } else { client.put(url) };
         let call = call.body(vec![b'x'; draw(&mut seed) as usize % 1000]).send();
         if draw(&mut seed) % 100 < drops {
             let patience = Duration::from_micros(draw(&mut seed) % 8000);
