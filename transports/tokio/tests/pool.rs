@@ -21,7 +21,7 @@ use common::{
 use http::Method;
 use redial_client::{Body, Client, Exchange, Transport};
 use redial_conformance::{Closing, FaultServer, Reply, Script, Step};
-use redial_engine::{Delivery, FailureKind, Outcome, Reason};
+use redial_engine::{Delivery, FailureKind, Outcome};
 use redial_hyper::pool::Limits;
 
 on_each_runtime![
