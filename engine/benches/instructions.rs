@@ -100,8 +100,8 @@ fn work(calls: u64) {
     let policy = StandardPolicy::DEFAULT;
     let by_reference = Retry::new(&policy);
     let by_object = Retry::new(&policy as &dyn Policy);
-    let mut rng = SplitMix64::seed_from_u64(1);
-    let mut unused = Xoshiro256PlusPlus::seed_from_u64(1);
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
+    let mut unused = SplitMix64::seed_from_u64(1);
     let mut upstream = Upstream::default();
     let inputs = Inputs::new();
     for number in 0..calls {
@@ -196,7 +196,7 @@ impl Inputs {
 mod rows {
     use super::*;
 
-    type Rng = SplitMix64;
+    type Rng = Xoshiro256PlusPlus;
 
     macro_rules! decisions {
         ($policy:ty, $begin:ident, $finish_final:ident, $finish_retried:ident, $resume:ident) => {
@@ -217,7 +217,7 @@ mod rows {
                 now: Timestamp,
                 upstream: &mut Upstream,
                 // Another generator, so that this is not merged with the function below.
-                rng: &mut Xoshiro256PlusPlus,
+                rng: &mut SplitMix64,
             ) -> Verdict<&'a $policy> {
                 attempt.finish(outcome, now, upstream, rng)
             }

@@ -112,32 +112,24 @@ fn retry_after(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Durati
     let mut values = headers.get_all(&RETRY_AFTER).iter();
     let Some(first) = values.next() else { return Duration::ZERO };
     let first = RetryAfter::parse(first.as_bytes());
-    if let (Some(RetryAfter::Delay(wait)), (0, Some(0))) = (first, values.size_hint()) {
-        return wait;
+    match values.next() {
+        None => first.map_or(Duration::ZERO, |hint| hint.wait(|| server_time(headers, wall))),
+        Some(second) => {
+            let now = LazyCell::new(|| server_time(headers, wall));
+            let others = core::iter::once(second).chain(values);
+            let others = others.map(|value| RetryAfter::parse(value.as_bytes()));
+            let all = core::iter::once(first).chain(others).flatten();
+            all.map(|hint| hint.wait(|| *now)).max().unwrap_or(Duration::ZERO)
+        }
     }
-    longest(first, values, || {
-        let ours = || wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        headers
-            .get(&DATE)
-            .and_then(|date| HttpDate::parse(date.as_bytes().trim_ascii()))
-            .map_or_else(ours, HttpDate::since_epoch)
-    })
 }
 
-/// The longest of these waits; `now` is called once, and only if there is a date.
-fn longest<'a>(
-    first: Option<RetryAfter>,
-    rest: impl Iterator<Item = &'a HeaderValue>,
-    now: impl FnOnce() -> Duration,
-) -> Duration {
-    let now = LazyCell::new(now);
-    let rest = rest.map(|value| RetryAfter::parse(value.as_bytes()));
-    core::iter::once(first)
-        .chain(rest)
-        .flatten()
-        .map(|hint| hint.wait(|| *now))
-        .max()
-        .unwrap_or(Duration::ZERO)
+/// The time since the Unix epoch, by the response's own `Date` where that is usable (R-RA-3).
+fn server_time(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Duration {
+    match headers.get(&DATE).and_then(|date| HttpDate::parse(date.as_bytes().trim_ascii())) {
+        Some(date) => date.since_epoch(),
+        None => wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO),
+    }
 }
 
 fn retry_after_ms(headers: &HeaderMap) -> Duration {

@@ -40,37 +40,38 @@ impl From<HttpDate> for SystemTime {
     }
 }
 
-/// Seconds since the epoch of `Sun, 06 Nov 1994 08:49:37 GMT`, from 2000 to 2099; `None` for all
+/// Seconds since the epoch of `Fri, 29 Sep 2023 16:26:37 GMT`, from 2000 to 2099; `None` for all
 /// else, which may be a date all the same.
 ///
-/// In that century every fourth year is a leap year, and 1 January 2000 was a Saturday.
+/// In that century every fourth year is a leap year, and its first day was a Saturday.
+#[inline]
 fn imf_fixdate(text: &[u8; 29]) -> Option<u64> {
     let &[
         w0,
         w1,
         w2,
-        b',',
-        b' ',
+        w3,
         d0,
         d1,
-        b' ',
+        d2,
+        d3,
         m0,
         m1,
         m2,
-        b' ',
-        b'2',
-        b'0',
+        m3,
         y0,
         y1,
-        b' ',
-        h0,
-        h1,
-        b':',
-        n0,
-        n1,
-        b':',
-        s0,
-        s1,
+        y2,
+        y3,
+        b' ', //
+        t0,
+        t1,
+        t2,
+        t3,
+        t4,
+        t5,
+        t6,
+        t7,
         b' ',
         b'G',
         b'M',
@@ -79,9 +80,11 @@ fn imf_fixdate(text: &[u8; 29]) -> Option<u64> {
     else {
         return None;
     };
-    let (year, day) = (two_digits(y0, y1)?, two_digits(d0, d1)?);
-    let (hour, minute, second) = (two_digits(h0, h1)?, two_digits(n0, n1)?, two_digits(s0, s1)?);
-    let (before, length) = month([m0, m1, m2])?;
+    let [_, day, _, _, _, _, year, _] =
+        pairs([d0, d1, d2, d3, y0, y1, y2, y3], *b" dd 20dd")?.map(u32::from);
+    let [hour, _, _, minute, _, _, second, _] =
+        pairs([t0, t1, t2, t3, t4, t5, t6, t7], *b"dd:dd:dd")?.map(u32::from);
+    let (before, length) = month([m0, m1, m2, m3])?;
     let leap = year % 4 == 0;
     let length = length + u32::from(leap && before == 31);
     if day == 0 || day > length || hour > 23 || minute > 59 || second > 59 {
@@ -89,7 +92,7 @@ fn imf_fixdate(text: &[u8; 29]) -> Option<u64> {
     }
     let leap_days = year.div_ceil(4) + u32::from(leap && before > 31);
     let days = year * 365 + leap_days + before + day - 1;
-    if WEEKDAYS.get((days % 7) as usize) != Some(&[w0, w1, w2]) {
+    if WEEKDAYS.get((days % 7) as usize) != Some(&[w0, w1, w2, w3]) {
         return None;
     }
     let in_day = hour * 3600 + minute * 60 + second;
@@ -100,30 +103,50 @@ fn imf_fixdate(text: &[u8; 29]) -> Option<u64> {
 const YEAR_2000: u64 = 946_684_800;
 
 /// The days of a week that begins as the year 2000 did.
-const WEEKDAYS: [[u8; 3]; 7] = [*b"Sat", *b"Sun", *b"Mon", *b"Tue", *b"Wed", *b"Thu", *b"Fri"];
+const WEEKDAYS: [[u8; 4]; 7] =
+    [*b"Sat,", *b"Sun,", *b"Mon,", *b"Tue,", *b"Wed,", *b"Thu,", *b"Fri,"];
 
 /// How many days of a common year come before this month, and how many it has.
-const fn month(name: [u8; 3]) -> Option<(u32, u32)> {
+#[inline]
+const fn month(name: [u8; 4]) -> Option<(u32, u32)> {
     Some(match &name {
-        b"Jan" => (0, 31),
-        b"Feb" => (31, 28),
-        b"Mar" => (59, 31),
-        b"Apr" => (90, 30),
-        b"May" => (120, 31),
-        b"Jun" => (151, 30),
-        b"Jul" => (181, 31),
-        b"Aug" => (212, 31),
-        b"Sep" => (243, 30),
-        b"Oct" => (273, 31),
-        b"Nov" => (304, 30),
-        b"Dec" => (334, 31),
+        b"Jan " => (0, 31),
+        b"Feb " => (31, 28),
+        b"Mar " => (59, 31),
+        b"Apr " => (90, 30),
+        b"May " => (120, 31),
+        b"Jun " => (151, 30),
+        b"Jul " => (181, 31),
+        b"Aug " => (212, 31),
+        b"Sep " => (243, 30),
+        b"Oct " => (273, 31),
+        b"Nov " => (304, 30),
+        b"Dec " => (334, 31),
         _ => return None,
     })
 }
 
-const fn two_digits(tens: u8, ones: u8) -> Option<u32> {
-    let (tens, ones) = (tens.wrapping_sub(b'0'), ones.wrapping_sub(b'0'));
-    if tens > 9 || ones > 9 { None } else { Some(tens as u32 * 10 + ones as u32) }
+/// Where `shape` has `d`, `text` must have a digit, else what `shape` has. Answers, at the place of
+/// each digit that another follows, the number that the two make.
+///
+/// All eight bytes at once, as one integer.
+#[inline]
+#[allow(clippy::indexing_slicing, reason = "eight is the length of all four arrays")]
+const fn pairs(text: [u8; 8], shape: [u8; 8]) -> Option<[u8; 8]> {
+    let (mut expected, mut margin) = ([0; 8], [0; 8]);
+    let mut at = 0;
+    while at < 8 {
+        (expected[at], margin[at]) =
+            if shape[at] == b'd' { (b'0', 0x7f - 9) } else { (shape[at], 0x7f) };
+        at += 1;
+    }
+    let digits = u64::from_le_bytes(text) ^ u64::from_le_bytes(expected);
+    // A byte above what its place allows sets its high bit here; one that has it set already is
+    // caught by itself, so that no carry out of it matters.
+    if (digits | digits.wrapping_add(u64::from_le_bytes(margin))) & 0x8080_8080_8080_8080 != 0 {
+        return None;
+    }
+    Some(digits.wrapping_mul(10).wrapping_add(digits >> 8).to_le_bytes())
 }
 
 #[cfg(test)]
