@@ -83,15 +83,43 @@ impl Backoff {
     /// Draws exactly one `next_u64` unless the jitter is [`Jitter::None`] (R-B-5).
     #[inline]
     pub fn wait(&self, retry: &RetryContext<'_>, rng: &mut dyn Rng) -> Duration {
-        let (low, high) = match (&self.shape, self.jitter) {
+        let RetryContext { outcome, before, class, previous } = *retry;
+        duration(match (&self.shape, self.jitter) {
             (Shape::Exponential { base }, Jitter::Proportional { from_percent }) => {
-                let full = self.doubled(*base, retry.before);
-                (percent(full, from_percent), full)
+                let full = self.doubled(*base, before);
+                between(percent(full, from_percent), full, rng)
             }
-            (_, Jitter::None) => return duration(self.full(retry)),
-            (_, _) => self.range(retry.outcome, retry.before, retry.previous, retry.class),
+            (_, _) => self.other(outcome, before, class, previous, rng),
+        })
+    }
+
+    /// The wait by any shape and jitter, in nanoseconds.
+    ///
+    /// Not inlined, to keep the default's path short; the context comes in its parts, because a
+    /// reference would have it written to memory for every retry.
+    #[inline(never)]
+    fn other(
+        &self,
+        outcome: &Outcome,
+        before: u32,
+        class: Class,
+        previous: u64,
+        rng: &mut dyn Rng,
+    ) -> u64 {
+        let retry = &RetryContext { outcome, before, class, previous };
+        let full = self.full(retry);
+        let (low, high) = match self.jitter {
+            Jitter::None => return full,
+            Jitter::Proportional { from_percent } => (percent(full, from_percent), full),
+            Jitter::Full => (0, full),
+            Jitter::Equal => (full / 2, full),
+            Jitter::Decorrelated => {
+                let base = self.shape.base(retry).min(self.cap);
+                let previous = retry.previous_nanos().unwrap_or(base);
+                (base, previous.saturating_mul(3).min(self.cap))
+            }
         };
-        duration(between(low, high, rng))
+        between(low, high, rng)
     }
 
     /// The wait before jitter.
@@ -107,27 +135,6 @@ impl Backoff {
     #[inline]
     const fn doubled(&self, base: u64, before: u32) -> u64 {
         if before <= self.doublings { base << before } else { self.cap }
-    }
-
-    /// What the wait is drawn from, for any shape and jitter.
-    ///
-    /// Not inlined, to keep the default's path short; the context comes in its parts, because a
-    /// reference would have it written to memory for every retry.
-    #[inline(never)]
-    fn range(&self, outcome: &Outcome, before: u32, previous: u64, class: Class) -> (u64, u64) {
-        let retry = &RetryContext { outcome, before, previous, class };
-        let full = self.full(retry);
-        match self.jitter {
-            Jitter::None => (full, full),
-            Jitter::Proportional { from_percent } => (percent(full, from_percent), full),
-            Jitter::Full => (0, full),
-            Jitter::Equal => (full / 2, full),
-            Jitter::Decorrelated => {
-                let base = self.shape.base(retry).min(self.cap);
-                let previous = retry.previous_nanos().unwrap_or(base);
-                (base, previous.saturating_mul(3).min(self.cap))
-            }
-        }
     }
 
     /// Checks what the types cannot: see [`BackoffError`].

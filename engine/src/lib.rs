@@ -50,7 +50,21 @@
 //!
 //! # Cost
 //!
-//! COST_TABLE
+//! No allocation. Instructions a call, counted by `cargo bench --bench instructions` under callgrind
+//! for `&StandardPolicy` with backoff, jitter, a deadline and the default budget (x86-64, rustc
+//! 1.95, the generator SplitMix64):
+//!
+//! | step | instructions | goal |
+//! |---|---|---|
+//! | `finish` of a final 200 | 45 | 60 |
+//! | `begin`, and that `finish` | 124 | 120 |
+//! | `finish` of a retried 503, and `resume` | 233 | 200 |
+//! | the same for a 429, with `Retry-After: 7` read from its bytes | 244 | 250 |
+//! | ... read from a `HeaderMap` | 363 | 350 |
+//! | ... with a date, and `Date` beside it | 769 | 500 |
+//!
+//! `&dyn Policy` takes 76, 157 and 305 in the first three rows. An [`Attempt`] or a [`Pause`] of a
+//! policy behind a reference is at most 64 bytes, an [`Action`] 72.
 //!
 //! # Features
 //!
