@@ -1,7 +1,7 @@
 //! The retry budget: a token bucket that bounds how much load retries may add (R-G-1 to R-G-3).
 
 use core::fmt;
-use core::num::NonZeroU64;
+use core::num::NonZeroU32;
 
 use crate::policy::Class;
 use crate::time::Timestamp;
@@ -9,7 +9,7 @@ use crate::time::Timestamp;
 /// One token, in milli-tokens.
 const TOKEN: u32 = 1_000;
 
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
+const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
 /// The largest capacity, in tokens (4.29 million): milli-tokens then fit 32 bits.
 const MAX_CAPACITY: u32 = u32::MAX / TOKEN;
@@ -79,22 +79,22 @@ impl Costs {
 /// left of one is kept by not moving the time of the last refill past it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refill {
-    amount: u64,
-    /// Nanoseconds.
-    period: NonZeroU64,
+    amount: u32,
+    /// Nanoseconds; at most a second, except where nothing comes back.
+    period: NonZeroU32,
 }
 
 impl Refill {
-    /// Nothing comes back, not even after the longest period.
-    const NONE: Self = Self { amount: 0, period: NonZeroU64::MAX };
+    /// Nothing comes back, however many periods pass.
+    const NONE: Self = Self { amount: 0, period: NonZeroU32::MAX };
 
     const fn per_second(milli: u32) -> Self {
-        let (mut divisor, mut rest) = (NANOS_PER_SECOND, milli as u64);
+        let (mut divisor, mut rest) = (NANOS_PER_SECOND, milli);
         while rest > 0 {
             (divisor, rest) = (rest, divisor % rest);
         }
-        match NonZeroU64::new(NANOS_PER_SECOND / divisor) {
-            Some(period) if milli > 0 => Self { amount: milli as u64 / divisor, period },
+        match NonZeroU32::new(NANOS_PER_SECOND / divisor) {
+            Some(period) if milli > 0 => Self { amount: milli / divisor, period },
             _ => Self::NONE,
         }
     }
@@ -417,7 +417,7 @@ impl Bucket {
     /// A call begins: it deposits its share.
     #[inline]
     pub(crate) fn begin(&mut self, now: Timestamp) {
-        self.refill(now, u64::from(self.rules.deposit));
+        self.refill(now, self.rules.deposit);
     }
 
     /// A retryable failure happened, whether or not it will be retried.
@@ -471,24 +471,41 @@ impl Bucket {
     /// Adds what has come back since the last refill, and a deposit; a clock that goes back brings
     /// nothing.
     #[inline]
-    fn refill(&mut self, now: Timestamp, deposit: u64) {
-        let capacity = self.rules.capacity;
-        if self.tokens >= capacity {
+    fn refill(&mut self, now: Timestamp, deposit: u32) {
+        if self.tokens >= self.rules.capacity {
             // A full bucket saves up nothing, not even the beginning of a period.
             self.refilled_at = self.refilled_at.max(now);
             return;
         }
-        let mut more = deposit;
-        let (then, now) = (self.refilled_at.as_nanos(), now.as_nanos());
-        if now > then {
-            let Refill { amount, period } = self.rules.refill;
-            let (periods, begun) = ((now - then) / period, (now - then) % period);
-            // What has begun of a period is kept by not counting it as past.
-            self.refilled_at = Timestamp::from_nanos(now - begun);
-            // As many periods as there is capacity fill it, and bring at least a milli-token each.
-            more += periods.min(capacity) * amount;
-        }
-        // Capacity, amount, tokens and deposit are 32 bits each: 64 have room for product and sums.
-        self.tokens = (self.tokens + more).min(capacity);
+        let back = self.come_back(now);
+        // Three numbers of 32 bits and the product of two: their sum has room in 64.
+        self.tokens = (self.tokens + back + u64::from(deposit)).min(self.rules.capacity);
     }
+
+    /// What has come back since the last refill, in whole periods.
+    #[inline]
+    fn come_back(&mut self, now: Timestamp) -> u64 {
+        let Refill { amount, period } = self.rules.refill;
+        let (now, then) = (now.as_nanos(), self.refilled_at.as_nanos());
+        if now <= then {
+            return 0;
+        }
+        // Most refills are less than four seconds apart, and division by 32 bits is cheaper.
+        let (periods, begun) = match u32::try_from(now - then) {
+            Ok(elapsed) => (elapsed / period, u64::from(elapsed % period)),
+            Err(_) => after_long(now - then, period),
+        };
+        // What has begun of a period is kept by not counting it as past.
+        self.refilled_at = Timestamp::from_nanos(now - begun);
+        u64::from(periods) * u64::from(amount)
+    }
+}
+
+/// How many periods have passed in a time beyond 32 bits, and what has begun of another. More than
+/// 32 bits of periods fill any bucket, and count as that many.
+#[cold]
+fn after_long(elapsed: u64, period: NonZeroU32) -> (u32, u64) {
+    let period = u64::from(period.get());
+    let (periods, begun) = (elapsed / period, elapsed % period);
+    (u32::try_from(periods).unwrap_or(u32::MAX), begun)
 }
