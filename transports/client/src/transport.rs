@@ -61,7 +61,8 @@ pub trait Transport: Send + Sync + 'static {
 /// One request, and the limits under which it is sent once.
 #[non_exhaustive]
 pub struct Exchange {
-    /// The request. Its URI is absolute; its headers are the caller's, without framing and `Host`.
+    /// The request. Its URI is absolute; its headers are the caller's, without framing, and with a
+    /// `Host` only where the caller wants another than the URI's.
     pub request: http::Request<Body>,
     /// The longest silences.
     pub timeouts: Timeouts,

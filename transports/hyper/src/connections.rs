@@ -5,24 +5,25 @@
 
 mod end;
 mod lease;
+mod queue;
 mod task;
 
-use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::task::Waker;
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use redial_client::{Exchange, Origin, PoolFigures, TransportError, race};
-use redial_engine::{Cutoff, FailureKind, Timestamp};
+use redial_client::{Exchange, Origin, PoolFigures, TransportError};
+use redial_engine::FailureKind;
 
 use self::end::End;
 pub(crate) use self::lease::Lease;
+use self::queue::Queue;
 use self::task::Task;
 use crate::connect::Sender;
 use crate::io::Meter;
-use crate::pool::{Action, ConnectionId, Limits, Need, Pool, WaiterId, Withdrawal};
+use crate::pool::{Action, ConnectionId, Limits, Pool, WaiterId};
 use crate::runtime::Runtime;
 
 /// The connections of one transport.
@@ -117,31 +118,7 @@ impl<R: Runtime> Connections<R> {
         origin: &Origin,
         exchange: &Exchange,
     ) -> Result<Lease<R>, TransportError> {
-        let now = self.runtime.now();
-        let waiter = self.with(|state| {
-            let need = Need { may_share: false, fresh: exchange.fresh_connection };
-            let waiter = state.pool.request(now, origin, need);
-            let connect_timeout = exchange.timeouts.connect;
-            let waiting = Waiting { progress: Progress::Queued, connect_timeout, waker: None };
-            state.waiting.insert(waiter, waiting);
-            waiter
-        });
-        let mut queue = Queue { connections: Arc::clone(self), waiter, ended: false };
-        let pool_until = now.checked_add(exchange.timeouts.pool).unwrap_or(Timestamp::MAX);
-        loop {
-            let (until, kind, why) = queue.limit(pool_until, exchange.cutoff);
-            // A timer is made only where there is something to wait for.
-            let limit = async { self.runtime.sleep_until(until).await };
-            if let Some(result) = race(queue.ended(), limit).await {
-                return result;
-            }
-            // The clock decides, not the timer (R-T-6), and what limits the wait may have changed.
-            if self.runtime.now() >= until
-                && queue.limit(pool_until, exchange.cutoff) == (until, kind, why)
-            {
-                return queue.withdraw(why, kind);
-            }
-        }
+        Queue::join(self, origin, exchange).wait().await
     }
 
     pub(crate) fn figures(&self) -> PoolFigures {
@@ -296,93 +273,6 @@ impl State {
         if let Some(waiting) = self.waiting.get_mut(&waiter) {
             waiting.progress = progress;
             errands.wake.extend(waiting.waker.take());
-        }
-    }
-}
-
-/// A request's place in the queue. Dropping it leaves the queue.
-struct Queue<R: Runtime> {
-    connections: Arc<Connections<R>>,
-    waiter: WaiterId,
-    ended: bool,
-}
-
-impl<R: Runtime> Queue<R> {
-    /// Completes when the pool has ended the wait.
-    async fn ended(&mut self) -> Result<Lease<R>, TransportError> {
-        poll_fn(|context| self.poll_ended(context)).await
-    }
-
-    fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<Result<Lease<R>, TransportError>> {
-        let mut state = self.connections.lock();
-        let Some(waiting) = state.waiting.get_mut(&self.waiter) else {
-            return Poll::Ready(Err(TransportError::unsent(FailureKind::ClientClosed)));
-        };
-        if matches!(waiting.progress, Progress::Queued | Progress::Opening) {
-            waiting.waker = Some(context.waker().clone());
-            return Poll::Pending;
-        }
-        let progress = state.waiting.remove(&self.waiter).map(|waiting| waiting.progress);
-        drop(state);
-        self.ended = true;
-        Poll::Ready(match progress {
-            Some(Progress::Given(grant)) => Ok(Lease::new(&self.connections, grant)),
-            Some(Progress::Failed(error)) => Err(error),
-            Some(Progress::Queued | Progress::Opening) | None => {
-                Err(TransportError::unsent(FailureKind::ClientClosed))
-            }
-        })
-    }
-
-    /// Until when the wait may last as it is, what kind of failure it is to wait for longer, and
-    /// why the request is then withdrawn.
-    ///
-    /// The pool timeout is for the queue: opening a connection has a timeout of its own.
-    fn limit(
-        &self,
-        pool_until: Timestamp,
-        cutoff: Option<Cutoff>,
-    ) -> (Timestamp, FailureKind, Withdrawal) {
-        let pool = (pool_until, FailureKind::PoolTimeout, Withdrawal::PoolTimeout);
-        let never = (Timestamp::MAX, FailureKind::Other, Withdrawal::Dropped);
-        let cut = cutoff.map_or(never, |cutoff| (cutoff.at, cutoff.kind(), Withdrawal::Dropped));
-        if self.is_queued() && pool_until <= cut.0 { pool } else { cut }
-    }
-
-    fn is_queued(&self) -> bool {
-        let state = self.connections.lock();
-        let waiting = state.waiting.get(&self.waiter);
-        waiting.is_some_and(|waiting| matches!(waiting.progress, Progress::Queued))
-    }
-
-    /// Leaves the queue, unless it has been left by a grant meanwhile.
-    fn withdraw(mut self, why: Withdrawal, kind: FailureKind) -> Result<Lease<R>, TransportError> {
-        match self.leave(why) {
-            Some(lease) => Ok(lease),
-            None => Err(TransportError::unsent(kind)),
-        }
-    }
-
-    fn leave(&mut self, why: Withdrawal) -> Option<Lease<R>> {
-        self.ended = true;
-        let now = self.connections.runtime.now();
-        let progress = self.connections.with(|state| {
-            state.pool.withdraw(now, self.waiter, why);
-            state.waiting.remove(&self.waiter).map(|waiting| waiting.progress)
-        });
-        match progress {
-            Some(Progress::Given(grant)) => Some(Lease::new(&self.connections, grant)),
-            Some(Progress::Queued | Progress::Opening | Progress::Failed(_)) | None => None,
-        }
-    }
-}
-
-impl<R: Runtime> Drop for Queue<R> {
-    fn drop(&mut self) {
-        if !self.ended
-            && let Some(lease) = self.leave(Withdrawal::Dropped)
-        {
-            lease.give_back_unused();
         }
     }
 }

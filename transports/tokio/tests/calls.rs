@@ -241,20 +241,22 @@ async fn a_silent_server_trips_the_read_timeout_of_each_attempt() {
 
 async fn timeouts_of_no_length_and_of_any_length_are_accepted() {
     // R-T-8: nothing panics, zero means at once, and too long means never.
-    let server = always(vec![ok().step()]);
+    let (server, silent) = (always(vec![ok().step()]), silent());
     let client = client();
-    let call = |timeouts| client.get(server.url("/")).timeouts(timeouts);
+    let call = |server: &FaultServer, timeouts| client.get(server.url("/")).timeouts(timeouts);
     for long in [Duration::MAX, Duration::from_nanos(u64::MAX), Duration::from_secs(1 << 40)] {
-        let call = call(timeouts(long)).attempt_timeout(long).timeout(long);
+        let call = call(&server, timeouts(long)).attempt_timeout(long).timeout(long);
         assert_eq!(call.send().await.unwrap().status(), 200);
     }
     let mut zero = timeouts(SOON);
     zero.pool = Duration::ZERO;
-    assert_eq!(call(zero).send().await.unwrap().status(), 200, "there is no wait for a slot");
+    let response = call(&server, zero).send().await.unwrap();
+    assert_eq!(response.status(), 200, "there is no wait for a slot");
     zero.read = Duration::ZERO;
-    let error = call(zero).send().await.unwrap_err();
+    let error = call(&silent, zero).send().await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::ReadTimeout);
-    let error = call(timeouts(SOON)).attempt_timeout(Duration::ZERO).send().await.unwrap_err();
+    let call = call(&silent, timeouts(SOON)).attempt_timeout(Duration::ZERO);
+    let error = call.send().await.unwrap_err();
     assert_eq!((error.kind(), error.attempts().len()), (FailureKind::AttemptTimeout, 5));
 }
 
