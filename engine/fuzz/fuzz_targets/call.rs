@@ -48,8 +48,8 @@ impl Step {
             return Outcome::hinted(status, ServerHint::NONE.after(self.hint));
         }
         let kind = FailureKind::ALL[self.kind % FailureKind::ALL.len()];
-        let delivery =
-            [Delivery::Unsent, Delivery::Unknown, Delivery::Answered][usize::from(self.delivery % 3)];
+        let delivery = [Delivery::Unsent, Delivery::Unknown, Delivery::Answered]
+            [usize::from(self.delivery % 3)];
         let failure = Failure::new(kind, delivery);
         Outcome::Failure(if self.reused { failure.on_reused() } else { failure })
     }
