@@ -34,7 +34,7 @@ impl<R: Runtime> Reading<R> {
         in_step: bool,
     ) -> ResponseBody {
         let mut reading = Self { body, watch, lease: Some(lease), in_step };
-        if false {
+        if reading.body.is_end_stream() {
             reading.give_back();
         } else {
             let _ = reading.watch.restart();

@@ -1,0 +1,136 @@
+//! Waiting for a connection.
+
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+use std::sync::Arc;
+
+use redial_client::{Exchange, Origin, TransportError, race};
+use redial_engine::{Cutoff, FailureKind, Timestamp};
+
+use crate::connections::{Connections, Lease, Progress, Waiting};
+use crate::pool::{Need, WaiterId, Withdrawal};
+use crate::runtime::Runtime;
+
+/// A request's place in the queue. Dropping it leaves the queue.
+pub(super) struct Queue<R: Runtime> {
+    connections: Arc<Connections<R>>,
+    waiter: WaiterId,
+    /// Until when the request may wait for a slot.
+    pool_until: Timestamp,
+    cutoff: Option<Cutoff>,
+    ended: bool,
+}
+
+impl<R: Runtime> Queue<R> {
+    /// Asks for a connection for this exchange.
+    pub(super) fn join(
+        connections: &Arc<Connections<R>>,
+        origin: &Origin,
+        exchange: &Exchange,
+    ) -> Self {
+        let now = connections.runtime.now();
+        let Exchange { timeouts, cutoff, fresh_connection: fresh, .. } = *exchange;
+        let waiter = connections.with(|state| {
+            let waiter = state.pool.request(now, origin, Need { may_share: false, fresh });
+            let connect_timeout = timeouts.connect;
+            let waiting = Waiting { progress: Progress::Queued, connect_timeout, waker: None };
+            state.waiting.insert(waiter, waiting);
+            waiter
+        });
+        let pool_until = now.checked_add(timeouts.pool).unwrap_or(Timestamp::MAX);
+        Self { connections: Arc::clone(connections), waiter, pool_until, cutoff, ended: false }
+    }
+
+    /// Waits for the connection, for as long as the exchange's limits allow.
+    pub(super) async fn wait(mut self) -> Result<Lease<R>, TransportError> {
+        let connections = Arc::clone(&self.connections);
+        let runtime = connections.runtime();
+        loop {
+            let limit @ (until, kind, why) = self.limit();
+            // A timer is made only where there is something to wait for.
+            let timer = async { runtime.sleep_until(until).await };
+            if let Some(result) = race(self.ended(), timer).await {
+                return result;
+            }
+            // The clock decides, not the timer (R-T-6), and what limits the wait may have changed.
+            if runtime.now() >= until && self.limit() == limit {
+                return self.withdraw(why, kind);
+            }
+        }
+    }
+
+    /// Completes when the pool has ended the wait.
+    async fn ended(&mut self) -> Result<Lease<R>, TransportError> {
+        poll_fn(|context| self.poll_ended(context)).await
+    }
+
+    fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<Result<Lease<R>, TransportError>> {
+        let mut state = self.connections.lock();
+        let Some(waiting) = state.waiting.get_mut(&self.waiter) else {
+            return Poll::Ready(Err(TransportError::unsent(FailureKind::ClientClosed)));
+        };
+        if matches!(waiting.progress, Progress::Queued | Progress::Opening) {
+            waiting.waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        let progress = state.waiting.remove(&self.waiter).map(|waiting| waiting.progress);
+        drop(state);
+        self.ended = true;
+        Poll::Ready(match progress {
+            Some(Progress::Given(grant)) => Ok(Lease::new(&self.connections, grant)),
+            Some(Progress::Failed(error)) => Err(error),
+            Some(Progress::Queued | Progress::Opening) | None => {
+                Err(TransportError::unsent(FailureKind::ClientClosed))
+            }
+        })
+    }
+
+    /// Until when the wait may last as it is, what kind of failure it is to wait for longer, and
+    /// why the request is then withdrawn.
+    ///
+    /// The pool timeout is for the queue: opening a connection has a timeout of its own.
+    fn limit(&self) -> (Timestamp, FailureKind, Withdrawal) {
+        let pool = (self.pool_until, FailureKind::PoolTimeout, Withdrawal::PoolTimeout);
+        let never = (Timestamp::MAX, FailureKind::Other, Withdrawal::Dropped);
+        let cut = |cutoff: Cutoff| (cutoff.at, cutoff.kind(), Withdrawal::Dropped);
+        let cut = self.cutoff.map_or(never, cut);
+        if self.is_queued() && pool.0 <= cut.0 { pool } else { cut }
+    }
+
+    fn is_queued(&self) -> bool {
+        let state = self.connections.lock();
+        let waiting = state.waiting.get(&self.waiter);
+        waiting.is_some_and(|waiting| matches!(waiting.progress, Progress::Queued))
+    }
+
+    /// Leaves the queue, unless it has been left by a grant meanwhile.
+    fn withdraw(mut self, why: Withdrawal, kind: FailureKind) -> Result<Lease<R>, TransportError> {
+        match self.leave(why) {
+            Some(lease) => Ok(lease),
+            None => Err(TransportError::unsent(kind)),
+        }
+    }
+
+    fn leave(&mut self, why: Withdrawal) -> Option<Lease<R>> {
+        self.ended = true;
+        let now = self.connections.runtime.now();
+        let progress = self.connections.with(|state| {
+            state.pool.withdraw(now, self.waiter, why);
+            state.waiting.remove(&self.waiter).map(|waiting| waiting.progress)
+        });
+        match progress {
+            Some(Progress::Given(grant)) => Some(Lease::new(&self.connections, grant)),
+            Some(Progress::Queued | Progress::Opening | Progress::Failed(_)) | None => None,
+        }
+    }
+}
+
+impl<R: Runtime> Drop for Queue<R> {
+    fn drop(&mut self) {
+        if !self.ended
+            && let Some(lease) = self.leave(Withdrawal::Dropped)
+        {
+            lease.give_back_unused();
+        }
+    }
+}
