@@ -110,18 +110,23 @@ impl HintRules {
 /// The longest wait among the valid values of `Retry-After` (R-RA-5).
 fn retry_after(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Duration {
     let mut values = headers.get_all(&RETRY_AFTER).iter();
-    let Some(first) = values.next() else { return Duration::ZERO };
-    let first = RetryAfter::parse(first.as_bytes());
-    match values.next() {
-        None => first.map_or(Duration::ZERO, |hint| hint.wait(|| server_time(headers, wall))),
-        Some(second) => {
-            let now = LazyCell::new(|| server_time(headers, wall));
-            let others = core::iter::once(second).chain(values);
-            let others = others.map(|value| RetryAfter::parse(value.as_bytes()));
-            let all = core::iter::once(first).chain(others).flatten();
-            all.map(|hint| hint.wait(|| *now)).max().unwrap_or(Duration::ZERO)
-        }
+    let Some(only) = values.next() else { return Duration::ZERO };
+    if values.next().is_some() {
+        return longest(headers, || server_time(headers, wall));
     }
+    let hint = RetryAfter::parse(only.as_bytes());
+    hint.map_or(Duration::ZERO, |hint| hint.wait(|| server_time(headers, wall)))
+}
+
+/// The same for several lines: apart, because a server hardly ever sends them. `now` is called once,
+/// and only if there is a date.
+#[cold]
+#[inline(never)]
+fn longest(headers: &HeaderMap, now: impl FnOnce() -> Duration) -> Duration {
+    let now = LazyCell::new(now);
+    let values = headers.get_all(&RETRY_AFTER).into_iter();
+    let hints = values.filter_map(|value| RetryAfter::parse(value.as_bytes()));
+    hints.map(|hint| hint.wait(|| *now)).max().unwrap_or(Duration::ZERO)
 }
 
 /// The time since the Unix epoch, by the response's own `Date` where that is usable (R-RA-3).

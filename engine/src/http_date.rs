@@ -18,11 +18,16 @@ impl HttpDate {
     /// decision. Whatever those comparisons do not settle goes to `httpdate`, so that nothing is
     /// read otherwise than it reads it.
     pub fn parse(value: &[u8]) -> Option<Self> {
-        if let Some(seconds) =
-            value.first_chunk().filter(|_| value.len() == 29).and_then(imf_fixdate)
-        {
-            return Some(Self { seconds });
+        match value.as_array().and_then(imf_fixdate) {
+            Some(seconds) => Some(Self { seconds }),
+            None => Self::by_httpdate(value),
         }
+    }
+
+    /// Apart, so that the usual date does not pay for its registers.
+    #[cold]
+    #[inline(never)]
+    fn by_httpdate(value: &[u8]) -> Option<Self> {
         let date = httpdate::parse_http_date(core::str::from_utf8(value).ok()?).ok()?;
         let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         Some(Self { seconds: since.as_secs() })
