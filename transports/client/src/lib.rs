@@ -17,6 +17,7 @@
 //! | `driver.rs` | the one async loop |
 //! | `response.rs`, `error.rs`, `history.rs` | what a call ends with |
 //! | `transport.rs`, `clock.rs` | the traits that a transport implements |
+//! | `settings.rs` | what every transport can be told |
 //! | `body.rs` | request bodies |
 //! | `origin.rs`, `upstreams.rs` | what calls to one origin share |
 #![forbid(unsafe_code)]
@@ -30,6 +31,7 @@ mod history;
 mod origin;
 mod request;
 mod response;
+mod settings;
 mod transport;
 mod upstreams;
 
@@ -42,6 +44,9 @@ pub use origin::{Origin, OriginError, Scheme};
 pub use redial_engine as engine;
 pub use request::RequestBuilder;
 pub use response::Response;
+pub use settings::{
+    HeadLimit, Identity, PoolLimits, Protocol, Roots, Settings, SettingsError, Tls,
+};
 pub use transport::{
     Answer, BoxError, BoxFuture, Exchange, PoolFigures, ResponseBody, Timeouts, Transport,
     TransportError,

@@ -143,6 +143,20 @@ impl Timeouts {
         write: Duration::from_secs(5),
         pool: Duration::from_secs(2),
     };
+
+    /// For services that think before they answer: connect 5 s, read 30 s, write 10 s, pool 2 s
+    /// (R-C-11).
+    pub const SLOW_API: Self =
+        Self { read: Duration::from_secs(30), write: Duration::from_secs(10), ..Self::DEFAULT };
+
+    /// For services that answer at once or not at all: connect 2 s, read 5 s, write 3 s, pool 2 s
+    /// (R-C-11).
+    pub const FAST_API: Self = Self {
+        connect: Duration::from_secs(2),
+        read: Duration::from_secs(5),
+        write: Duration::from_secs(3),
+        ..Self::DEFAULT
+    };
 }
 
 impl Default for Timeouts {

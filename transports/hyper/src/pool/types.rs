@@ -1,32 +1,6 @@
 //! The words of the pool: its limits, ids, actions and figures. No behaviour lives here.
-use core::time::Duration;
 
-/// How many connections there may be, and how long an idle one is kept.
-///
-/// All limits are over all origins together. Not `#[non_exhaustive]`, so that a literal with
-/// `..Limits::default()` can name the one limit that differs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The most connections at any instant, from the start of connecting until the socket is
-    /// closed: 50 by default (R-P-1). With 0 every request waits until it is cancelled.
-    pub max_connections: usize,
-    /// The most connections that are kept idle: 20 by default (R-P-2). With 0 a connection closes
-    /// as soon as no request is on it, and no later request gets it.
-    pub max_keepalive_connections: usize,
-    /// How long a connection may be idle: 30 s by default (R-P-3), `None` for ever. With zero a
-    /// connection closes as soon as no request is on it, and no later request gets it.
-    pub keepalive_expiry: Option<Duration>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            max_connections: 50,
-            max_keepalive_connections: 20,
-            keepalive_expiry: Some(Duration::from_secs(30)),
-        }
-    }
-}
+pub use redial_client::PoolLimits as Limits;
 
 /// Names one connection of one pool, from its [`Action::Open`] until it is closed.
 ///
