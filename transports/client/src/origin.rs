@@ -15,7 +15,11 @@ use http::uri::Authority;
 pub struct Origin {
     scheme: Scheme,
     authority: Authority,
+    /// How much of the authority is the host, brackets included: it comes first.
+    host: usize,
     port: u16,
+    /// Of scheme, host and port. Every call looks its origin up several times.
+    digest: u64,
 }
 
 /// How an origin is spoken to.
@@ -64,16 +68,17 @@ impl Origin {
         if authority.as_str().contains('@') {
             return Err(OriginError::Userinfo);
         }
-        if authority.host().is_empty() {
+        let (host, port) = split(authority.as_str());
+        if host.is_empty() {
             return Err(OriginError::Host);
         }
-        // `Authority::port` is silent about a port that is too large, so what follows the host is
-        // read here.
-        let port = match authority.as_str().strip_prefix(authority.host()).unwrap_or("") {
+        // `Authority::port` is silent about a port that is too large.
+        let port = match port {
             "" | ":" => scheme.port(),
             port => port.trim_start_matches(':').parse().map_err(|_| OriginError::Port)?,
         };
-        Ok(Self { scheme, authority: authority.clone(), port })
+        let digest = digest(scheme, host, port);
+        Ok(Self { scheme, authority: authority.clone(), host: host.len(), port, digest })
     }
 
     /// The scheme.
@@ -83,8 +88,13 @@ impl Origin {
 
     /// The host as it is connected to: a name or an address, an IPv6 one without its brackets.
     pub fn host(&self) -> &str {
-        let host = self.authority.host();
+        let host = self.written_host();
         host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    }
+
+    /// The host as a URL has it.
+    fn written_host(&self) -> &str {
+        self.authority.as_str().get(..self.host).unwrap_or("")
     }
 
     /// The port, the scheme's own where none is written.
@@ -95,9 +105,10 @@ impl Origin {
 
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
-        self.scheme == other.scheme
+        self.digest == other.digest
+            && self.scheme == other.scheme
             && self.port == other.port
-            && self.authority.host().eq_ignore_ascii_case(other.authority.host())
+            && self.written_host().eq_ignore_ascii_case(other.written_host())
     }
 }
 
@@ -105,17 +116,33 @@ impl Eq for Origin {}
 
 impl Hash for Origin {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.scheme.hash(state);
-        self.port.hash(state);
-        for byte in self.authority.host().bytes() {
-            state.write_u8(byte.to_ascii_lowercase());
-        }
+        state.write_u64(self.digest);
     }
+}
+
+/// The host of an authority without userinfo, and what follows it.
+fn split(authority: &str) -> (&str, &str) {
+    let end = if authority.starts_with('[') {
+        authority.find(']').map_or(authority.len(), |bracket| bracket + 1)
+    } else {
+        authority.find(':').unwrap_or(authority.len())
+    };
+    authority.split_at_checked(end).unwrap_or((authority, ""))
+}
+
+/// A digest that is the same whatever the case of the host (FNV-1a).
+fn digest(scheme: Scheme, host: &str, port: u16) -> u64 {
+    let [high, low] = port.to_be_bytes();
+    let host = host.bytes().map(|byte| byte.to_ascii_lowercase());
+    let bytes = host.chain([scheme as u8, high, low]);
+    bytes.fold(0xcbf2_9ce4_8422_2325, |digest, byte| {
+        (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme.as_str(), self.authority.host(), self.port)
+        write!(f, "{}://{}:{}", self.scheme.as_str(), self.written_host(), self.port)
     }
 }
 
