@@ -13,7 +13,9 @@ use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy};
 
 use crate::body::Body;
 use crate::error::Error;
+use crate::into_transport::{IntoTransport, NoTransport};
 use crate::request::RequestBuilder;
+use crate::settings::{HeadLimit, PoolLimits, Protocol, Settings, Tls};
 use crate::transport::{PoolFigures, Timeouts, Transport};
 use crate::upstreams::Upstreams;
 
@@ -47,10 +49,11 @@ pub(crate) struct Inner {
 }
 
 impl Client {
-    /// A client to be built over this transport.
-    pub fn builder(transport: impl Transport) -> ClientBuilder {
+    /// A client to be built over this transport, or over one that is made when the client is.
+    pub fn builder(transport: impl IntoTransport + Send + 'static) -> ClientBuilder {
         ClientBuilder {
-            transport: Box::new(transport),
+            make: Box::new(|settings| transport.into_transport(settings)),
+            settings: None,
             policy: Arc::new(StandardPolicy::DEFAULT),
             budget: Budget::STANDARD,
             replay: ReplayRules::default(),
@@ -145,10 +148,15 @@ impl fmt::Debug for Client {
     }
 }
 
+/// Makes the transport when the client is built.
+type MakeTransport = dyn FnOnce(Option<Settings>) -> Result<Box<dyn Transport>, NoTransport> + Send;
+
 /// Builds a [`Client`].
 #[must_use]
 pub struct ClientBuilder {
-    transport: Box<dyn Transport>,
+    make: Box<MakeTransport>,
+    /// `None` as long as nothing was set.
+    settings: Option<Settings>,
     policy: SharedPolicy,
     budget: Budget,
     replay: ReplayRules,
@@ -185,6 +193,40 @@ impl ClientBuilder {
         Self { timeouts, ..self }
     }
 
+    /// How many connections there may be: [`PoolLimits::DEFAULT`] (R-P-1 to R-P-3).
+    pub fn pool(mut self, limits: PoolLimits) -> Self {
+        self.settings_mut().limits = limits;
+        self
+    }
+
+    /// Which version of HTTP is spoken: [`Protocol::Negotiated`] (R-C-5).
+    pub fn protocol(mut self, protocol: Protocol) -> Self {
+        self.settings_mut().protocol = protocol;
+        self
+    }
+
+    /// Whom an `https` origin is trusted by, and as whom it is met: by the platform's authorities,
+    /// and as nobody (R-C-5).
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.settings_mut().tls = tls;
+        self
+    }
+
+    /// The largest response head: 64 KiB (R-X-2).
+    pub fn max_head_bytes(mut self, limit: HeadLimit) -> Self {
+        self.settings_mut().max_head_bytes = limit;
+        self
+    }
+
+    /// All that a transport is told, at once.
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings: Some(settings), ..self }
+    }
+
+    fn settings_mut(&mut self) -> &mut Settings {
+        self.settings.get_or_insert_default()
+    }
+
     /// A header of every request that has none of this name (R-C-2).
     pub fn default_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
@@ -212,18 +254,18 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] where the operating system gives no randomness.
+    /// [`BuildError`] where there is no transport under these settings, or no randomness.
     pub fn build(self) -> Result<Client, BuildError> {
         let rng = match self.seed {
             Some(seed) => Xoshiro256PlusPlus::seed_from_u64(seed),
             None => {
                 let mut seed = [0; 32];
-                getrandom::fill(&mut seed).map_err(|source| BuildError { source })?;
+                getrandom::fill(&mut seed).map_err(BuildError::Randomness)?;
                 Xoshiro256PlusPlus::from_seed(seed)
             }
         };
         let inner = Inner {
-            transport: self.transport,
+            transport: (self.make)(self.settings).map_err(BuildError::Transport)?,
             policy: self.policy,
             replay: self.replay,
             hints: self.hints,
@@ -241,26 +283,39 @@ impl ClientBuilder {
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
-            .field("transport", &self.transport.name())
+            .field("settings", &self.settings)
             .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }
 }
 
-/// The operating system gave no randomness for the jitter. Give a seed of your own.
+/// Why a client cannot be built.
 #[derive(Debug)]
-pub struct BuildError {
-    source: getrandom::Error,
+#[non_exhaustive]
+pub enum BuildError {
+    /// There is no transport to build it over.
+    Transport(NoTransport),
+    /// The operating system gave no randomness for the jitter. Give a seed of your own.
+    Randomness(getrandom::Error),
 }
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the operating system gave no randomness for the jitter")
+        match self {
+            Self::Transport(source) => source.fmt(f),
+            Self::Randomness(_) => {
+                f.write_str("the operating system gave no randomness for the jitter")
+            }
+        }
     }
 }
 
 impl StdError for BuildError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.source)
+        match self {
+            // Its words are this error's own.
+            Self::Transport(source) => source.source(),
+            Self::Randomness(source) => Some(source),
+        }
     }
 }

@@ -17,7 +17,9 @@
 //! | `driver.rs` | the one async loop |
 //! | `response.rs`, `error.rs`, `history.rs` | what a call ends with |
 //! | `transport.rs`, `clock.rs` | the traits that a transport implements |
+//! | `into_transport.rs` | from a choice to a transport |
 //! | `settings.rs` | what every transport can be told |
+//! | `config.rs` | a whole client as configuration (feature `serde`) |
 //! | `body.rs` | request bodies |
 //! | `origin.rs`, `upstreams.rs` | what calls to one origin share |
 #![forbid(unsafe_code)]
@@ -25,9 +27,12 @@
 mod body;
 mod client;
 mod clock;
+#[cfg(feature = "serde")]
+mod config;
 mod driver;
 mod error;
 mod history;
+mod into_transport;
 mod origin;
 mod request;
 mod response;
@@ -38,8 +43,11 @@ mod upstreams;
 pub use body::{Body, BodyError};
 pub use client::{BuildError, Client, ClientBuilder};
 pub use clock::{Clock, race};
+#[cfg(feature = "serde")]
+pub use config::{ClientConfig, Headers, IdentityFiles, TlsConfig, UnreadableFile};
 pub use error::Error;
 pub use history::{AttemptRecord, Wait};
+pub use into_transport::{IntoTransport, NoTransport};
 pub use origin::{Origin, OriginError, Scheme};
 pub use redial_engine as engine;
 pub use request::RequestBuilder;

@@ -71,6 +71,8 @@ impl Default for PoolLimits {
 
 /// Which version of HTTP is spoken (R-C-5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 #[non_exhaustive]
 pub enum Protocol {
     /// HTTP/2 where the server agrees to it during the TLS handshake (ALPN), else HTTP/1.1. Over
@@ -78,9 +80,11 @@ pub enum Protocol {
     #[default]
     Negotiated,
     /// HTTP/1.1, whatever the server would rather speak.
+    #[cfg_attr(feature = "serde", serde(rename = "http1"))]
     Http1,
     /// HTTP/2, over plain TCP too, without asking (RFC 9113 3.3). A server that does not speak it
     /// fails every request.
+    #[cfg_attr(feature = "serde", serde(rename = "http2_prior_knowledge"))]
     Http2PriorKnowledge,
 }
 
