@@ -22,11 +22,11 @@ use async_std::net::{TcpStream, ToSocketAddrs};
 use async_std::task;
 use redial_client::{BoxFuture, Client, ClientBuilder};
 use redial_engine::Timestamp;
-use redial_hyper::{HyperTransport, Runtime};
+use redial_hyper::{Hyper, Runtime};
 
 /// A client to be built whose connections live on async-std's global runtime.
 pub fn client() -> ClientBuilder {
-    Client::builder(HyperTransport::new(AsyncStd::new()))
+    Client::builder(Hyper::on(AsyncStd::new()))
 }
 
 /// async-std's global runtime, as the transport uses it.

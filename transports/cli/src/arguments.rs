@@ -63,6 +63,15 @@ pub(crate) struct SendArguments {
     /// Where to write the history as JSON.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
+    /// Speaks HTTP/1.1 alone.
+    #[arg(long, conflicts_with = "http2_prior_knowledge")]
+    pub(crate) http1: bool,
+    /// Speaks HTTP/2 without asking, over plain TCP too.
+    #[arg(long)]
+    pub(crate) http2_prior_knowledge: bool,
+    /// Trusts the authorities in this PEM file, and no others.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) cacert: Option<PathBuf>,
     /// Seconds to a usable connection.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) connect_timeout: Option<Duration>,

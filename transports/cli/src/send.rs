@@ -6,7 +6,9 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use http::{HeaderName, HeaderValue, Method, Uri};
-use redial_client::{Client, ClientBuilder, Error, Response, Timeouts};
+use redial_client::{
+    BuildError, Client, ClientBuilder, Error, NoTransport, Protocol, Response, Roots, Timeouts, Tls,
+};
 use redial_engine::{Replay, StandardPolicy};
 
 use crate::arguments::SendArguments;
@@ -19,9 +21,11 @@ use crate::{Failure, NO_RESPONSE, USAGE, in_one_line};
 pub(crate) fn command(arguments: &SendArguments) -> Result<ExitCode, Failure> {
     let call = Call::of(arguments)?;
     let policy = policy(arguments)?;
+    let tls = tls(arguments)?;
     with_transport(arguments.transport, async |builder: ClientBuilder| {
-        let client = builder.policy(policy).timeouts(timeouts(arguments)).build();
-        let client = client.map_err(|error| Failure::trouble(in_one_line(&error)))?;
+        let builder = builder.policy(policy).timeouts(timeouts(arguments));
+        let client = builder.protocol(protocol(arguments)).tls(tls).build();
+        let client = client.map_err(|error| unbuilt(&error))?;
         let began = Instant::now();
         let result = call.send(&client, arguments.retry_unsent).await;
         let elapsed = began.elapsed();
@@ -147,6 +151,36 @@ fn timeouts(arguments: &SendArguments) -> Timeouts {
     set(&mut timeouts.write, arguments.write_timeout);
     set(&mut timeouts.pool, arguments.pool_timeout);
     timeouts
+}
+
+const fn protocol(arguments: &SendArguments) -> Protocol {
+    if arguments.http1 {
+        Protocol::Http1
+    } else if arguments.http2_prior_knowledge {
+        Protocol::Http2PriorKnowledge
+    } else {
+        Protocol::Negotiated
+    }
+}
+
+fn tls(arguments: &SendArguments) -> Result<Tls, Failure> {
+    let mut tls = Tls::default();
+    if let Some(path) = &arguments.cacert {
+        let pem = std::fs::read(path)
+            .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+        tls.roots = Roots::Pem(pem);
+    }
+    Ok(tls)
+}
+
+/// What the command line asked for cannot be had, or the machine stands in the way.
+fn unbuilt(error: &BuildError) -> Failure {
+    match error {
+        BuildError::Transport(NoTransport::Settings(_)) => Failure::usage(in_one_line(error)),
+        BuildError::Transport(_) | BuildError::Randomness(_) | _ => {
+            Failure::trouble(in_one_line(error))
+        }
+    }
 }
 
 /// Writes the response to standard output, or the error to standard error.

@@ -1,7 +1,7 @@
 //! A transport by its name, and a runtime for it to live on.
 
 use redial_client::{Client, ClientBuilder};
-use redial_hyper::HyperTransport;
+use redial_hyper::Hyper;
 use redial_tokio::Tokio;
 
 use crate::Failure;
@@ -20,7 +20,7 @@ where
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime =
                 runtime.map_err(|error| Failure::trouble(format!("no tokio runtime: {error}")))?;
-            let transport = HyperTransport::new(Tokio::new(runtime.handle().clone()));
+            let transport = Hyper::on(Tokio::new(runtime.handle().clone()));
             runtime.block_on(work(Client::builder(transport)))
         }
         TransportName::Smol => smol::block_on(work(redial_smol::client())),

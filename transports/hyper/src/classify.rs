@@ -3,9 +3,10 @@
 use core::error::Error as StdError;
 use std::io;
 
+use redial_client::TransportError;
 use redial_engine::{Delivery, Failure, FailureKind};
 
-use crate::io::Meter;
+use crate::io::{Meter, SocketError};
 
 /// What had crossed the connection when an exchange began, so that what crossed since is the
 /// exchange's own.
@@ -42,6 +43,8 @@ impl Baseline {
 pub(crate) fn in_body(error: &hyper::Error, meter: &Meter) -> Failure {
     let kind = if error.is_parse() {
         parse_kind(error)
+    } else if let Some(error) = find::<h2::Error>(error) {
+        http2_kind(error, meter, FailureKind::Truncated)
     } else {
         match io_kind(error, meter) {
             Some(kind) if is_reset(kind) => FailureKind::Reset,
@@ -54,12 +57,101 @@ pub(crate) fn in_body(error: &hyper::Error, meter: &Meter) -> Failure {
     Failure::new(kind, Delivery::Answered)
 }
 
+/// What an error that came instead of the response head of one HTTP/2 stream means. `returned` as
+/// above; `ended`: how the connection came to take no more requests, where it did.
+pub(crate) fn before_head_http2(
+    error: &hyper::Error,
+    meter: &Meter,
+    returned: bool,
+    ended: Option<FailureKind>,
+) -> Failure {
+    if returned {
+        return Failure::new(ended.unwrap_or(FailureKind::Closed), Delivery::Unsent);
+    }
+    let Some(error) = find::<h2::Error>(error) else {
+        let kind = if error.is_user() { FailureKind::InvalidRequest } else { lost(meter) };
+        return Failure::new(kind, Delivery::Unknown);
+    };
+    if let Some(kind) = going_away(error) {
+        // This error comes only to streams beyond the last that the peer looked at (RFC 9113 6.8).
+        return Failure::new(kind, Delivery::Unsent);
+    }
+    if error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM) {
+        return Failure::new(FailureKind::RefusedStream, Delivery::Unsent);
+    }
+    Failure::new(http2_kind(error, meter, FailureKind::Closed), Delivery::Unknown)
+}
+
+/// What it means that a connection took no requests before its peer had said its settings.
+pub(crate) fn before_settings(error: Option<hyper::Error>, meter: &Meter) -> TransportError {
+    let Some(error) = error else {
+        return TransportError::unsent(FailureKind::GoAway { graceful: true });
+    };
+    let failure = match find::<h2::Error>(&error) {
+        Some(error) if error.is_go_away() && !error.is_remote() => {
+            // What came was no HTTP/2. What such a server made of the preface, nobody knows.
+            Failure::new(FailureKind::RemoteProtocol, Delivery::Unknown)
+        }
+        Some(error) => {
+            let kind = going_away(error).unwrap_or_else(|| before_first_byte(meter));
+            Failure::new(kind, Delivery::Unsent)
+        }
+        None => Failure::new(before_first_byte(meter), Delivery::Unsent),
+    };
+    TransportError::with_source(failure, error)
+}
+
+/// How an HTTP/2 connection came to take no more requests.
+pub(crate) fn ended(error: Option<&hyper::Error>, meter: &Meter) -> FailureKind {
+    match error.map(find::<h2::Error>) {
+        None => FailureKind::GoAway { graceful: true },
+        Some(Some(error)) => going_away(error).unwrap_or_else(|| lost(meter)),
+        Some(None) => lost(meter),
+    }
+}
+
+fn going_away(error: &h2::Error) -> Option<FailureKind> {
+    let graceful = error.reason() == Some(h2::Reason::NO_ERROR);
+    (error.is_go_away() && error.is_remote()).then_some(FailureKind::GoAway { graceful })
+}
+
+/// The kind of an HTTP/2 error; `cut_off` where the connection came to its end.
+fn http2_kind(error: &h2::Error, meter: &Meter, cut_off: FailureKind) -> FailureKind {
+    if error.is_remote() {
+        FailureKind::StreamReset
+    } else if error.is_io() {
+        if lost(meter) == FailureKind::Reset { FailureKind::Reset } else { cut_off }
+    } else if error.is_library() {
+        FailureKind::RemoteProtocol
+    } else {
+        // The stream was reset on this side, because its body could not be produced.
+        FailureKind::InvalidRequest
+    }
+}
+
+/// How a connection was lost, by what its socket said.
+fn lost(meter: &Meter) -> FailureKind {
+    match meter.error() {
+        Some(SocketError::Io(kind)) if is_reset(kind) => FailureKind::Reset,
+        Some(SocketError::Refused) => FailureKind::Tls,
+        Some(SocketError::Io(_)) | None => FailureKind::Closed,
+    }
+}
+
+/// The same where nothing had come yet: no connection was made.
+fn before_first_byte(meter: &Meter) -> FailureKind {
+    if lost(meter) == FailureKind::Tls { FailureKind::Tls } else { FailureKind::Connect }
+}
+
 fn kind_before_head(error: &hyper::Error, meter: &Meter, answered: bool) -> FailureKind {
     if error.is_parse() {
         return parse_kind(error);
     }
     if error.is_user() {
         return FailureKind::InvalidRequest;
+    }
+    if meter.error() == Some(SocketError::Refused) {
+        return FailureKind::Tls;
     }
     let ended = if answered { FailureKind::Truncated } else { FailureKind::Closed };
     match io_kind(error, meter) {
@@ -92,12 +184,21 @@ const fn is_reset(kind: io::ErrorKind) -> bool {
 
 /// The kind of the socket's error: the one in the chain, else the first that the meter saw.
 fn io_kind(error: &hyper::Error, meter: &Meter) -> Option<io::ErrorKind> {
+    let own = find::<io::Error>(error).map(io::Error::kind);
+    own.or_else(|| match meter.error() {
+        Some(SocketError::Io(kind)) => Some(kind),
+        Some(SocketError::Refused) | None => None,
+    })
+}
+
+/// The first error of this type below an error of hyper's.
+fn find<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
     let mut source = error.source();
     while let Some(error) = source {
-        if let Some(error) = error.downcast_ref::<io::Error>() {
-            return Some(error.kind());
+        if let Some(found) = error.downcast_ref::<E>() {
+            return Some(found);
         }
         source = error.source();
     }
-    meter.error()
+    None
 }

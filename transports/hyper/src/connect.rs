@@ -1,63 +1,151 @@
 //! From an origin to a connection that serves.
 
-use std::io;
+use core::future::poll_fn;
+use core::task::Poll;
 use std::sync::Arc;
 
-use hyper::client::conn::http1;
-use redial_client::{Origin, Scheme, TransportError};
+use hyper::client::conn::{http1, http2};
+use redial_client::{Origin, Protocol, Scheme, Settings, SettingsError, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
+use crate::classify;
+use crate::dial;
+use crate::http2::{Multiplexed, Progress};
 use crate::io::{Meter, MeteredIo};
 use crate::runtime::Runtime;
+use crate::stream::Stream;
+use crate::tls;
 use crate::upload::Upload;
 
-/// The largest response head: 64 KiB (R-X-2). hyper's own limit of headers is 100.
-pub(crate) const MAX_HEAD: usize = 64 * 1024;
-
 /// What sends requests over a connection.
-pub(crate) type Sender = http1::SendRequest<Upload>;
+pub(crate) enum Sender<R: Runtime> {
+    Http1(http1::SendRequest<Upload<R>>),
+    /// Each request has a clone of its own.
+    Http2(http2::SendRequest<Upload<R>>),
+}
+
+impl<R: Runtime> Sender<R> {
+    /// Whether a request can be sent at once.
+    pub(crate) fn is_ready(&self) -> bool {
+        match self {
+            Self::Http1(sender) => sender.is_ready(),
+            Self::Http2(sender) => sender.is_ready(),
+        }
+    }
+
+    /// The sender for one request: an HTTP/2 connection keeps its own.
+    pub(crate) fn take(place: &mut Option<Self>) -> Option<Self> {
+        match place {
+            Some(Self::Http2(sender)) => Some(Self::Http2(sender.clone())),
+            Some(Self::Http1(_)) | None => place.take(),
+        }
+    }
+}
 
 /// What drives a connection; its socket is closed when this is dropped.
-pub(crate) type Driver<R> = http1::Connection<MeteredIo<R>, Upload>;
+pub(crate) enum Driver<R: Runtime> {
+    Http1(Box<http1::Connection<MeteredIo<R>, Upload<R>>>),
+    Http2(Box<Multiplexed<R>>),
+}
 
 /// A connection that is ready for its first request.
 pub(crate) struct Connected<R: Runtime> {
-    pub(crate) sender: Sender,
+    pub(crate) sender: Sender<R>,
     pub(crate) driver: Driver<R>,
+    /// How many requests it serves at a time.
+    pub(crate) max_streams: u32,
 }
 
-/// Connects to an origin. The meter is to show what crosses the connection.
-pub(crate) async fn connect<R: Runtime>(
-    runtime: &R,
-    origin: &Origin,
-    meter: &Arc<Meter>,
-) -> Result<Connected<R>, TransportError> {
-    if origin.scheme() == Scheme::Https {
-        let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
-        return Err(TransportError::with_source(failure, "this transport has no TLS yet"));
-    }
-    let socket = dial(runtime, origin).await?;
-    let io = MeteredIo::new(socket, runtime.clone(), Arc::clone(meter));
-    let handshake = http1::Builder::new().max_header_size(MAX_HEAD).handshake(io).await;
-    match handshake {
-        Ok((sender, driver)) => Ok(Connected { sender, driver }),
-        Err(error) => Err(unsent(FailureKind::Connect, error)),
-    }
+/// Makes connections under one set of settings.
+pub(crate) struct Connector {
+    protocol: Protocol,
+    tls: tls::Connector,
+    max_head: usize,
 }
 
-/// Resolves the host and tries its addresses in turn; the last error counts.
-async fn dial<R: Runtime>(runtime: &R, origin: &Origin) -> Result<R::Socket, TransportError> {
-    let addresses = runtime.resolve(origin.host(), origin.port()).await;
-    let addresses = addresses.map_err(|error| unsent(FailureKind::Resolve, error))?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    let mut kind = FailureKind::Resolve;
-    for address in addresses {
-        match runtime.connect(address).await {
-            Ok(socket) => return Ok(socket),
-            Err(error) => (kind, last) = (FailureKind::Connect, error),
+impl Connector {
+    /// # Errors
+    ///
+    /// [`SettingsError`] where the settings cannot be carried out.
+    pub(crate) fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let Settings { protocol, tls, max_head_bytes, .. } = settings;
+        let tls = tls::Connector::new(tls, protocol)?;
+        Ok(Self { protocol, tls, max_head: max_head_bytes.get() })
+    }
+
+    /// The largest response head.
+    pub(crate) const fn max_head(&self) -> usize {
+        self.max_head
+    }
+
+    /// Whether a connection to this origin may turn out to be one that requests share.
+    pub(crate) fn may_be_shared(&self, origin: &Origin) -> bool {
+        match self.protocol {
+            Protocol::Http1 => false,
+            Protocol::Http2PriorKnowledge => true,
+            Protocol::Negotiated | _ => origin.scheme() == Scheme::Https,
         }
     }
-    Err(unsent(kind, last))
+
+    /// Connects to an origin. The meter is to show what crosses the connection.
+    pub(crate) async fn connect<R: Runtime>(
+        &self,
+        runtime: &R,
+        origin: &Origin,
+        meter: &Arc<Meter>,
+    ) -> Result<Connected<R>, TransportError> {
+        let socket = dial::dial(runtime, origin).await?;
+        let (stream, agreed) = match origin.scheme() {
+            Scheme::Http => (Stream::Plain(socket), false),
+            Scheme::Https => {
+                let (stream, http2) = self.tls.connect::<R>(origin, socket).await?;
+                (Stream::Tls(Box::new(stream)), http2)
+            }
+        };
+        let io = MeteredIo::new(stream, runtime.clone(), Arc::clone(meter));
+        match self.protocol {
+            Protocol::Http2PriorKnowledge => self.speak_http2(io, meter).await,
+            Protocol::Negotiated if agreed => self.speak_http2(io, meter).await,
+            Protocol::Negotiated | Protocol::Http1 | _ => self.speak_http1(io).await,
+        }
+    }
+
+    async fn speak_http1<R: Runtime>(
+        &self,
+        io: MeteredIo<R>,
+    ) -> Result<Connected<R>, TransportError> {
+        let handshake = http1::Builder::new().max_header_size(self.max_head).handshake(io).await;
+        let (sender, driver) = handshake.map_err(|error| unsent(FailureKind::Connect, error))?;
+        Ok(Connected {
+            sender: Sender::Http1(sender),
+            driver: Driver::Http1(Box::new(driver)),
+            max_streams: 1,
+        })
+    }
+
+    /// Waits for the peer's settings, which are the first that it says (RFC 9113 3.4): until then
+    /// nobody knows how many streams it permits, nor that it speaks HTTP/2 at all. That costs a
+    /// round trip for each connection at most, and nothing is ever sent in vain.
+    async fn speak_http2<R: Runtime>(
+        &self,
+        io: MeteredIo<R>,
+        meter: &Meter,
+    ) -> Result<Connected<R>, TransportError> {
+        let begun = Multiplexed::begin(io, self.max_head).await;
+        let (sender, mut driver) = begun.map_err(|error| unsent(FailureKind::Connect, error))?;
+        let max_streams = poll_fn(|context| match driver.poll(context) {
+            Progress::Open(Some(limit)) => Poll::Ready(Ok(limit)),
+            Progress::Open(None) => Poll::Pending,
+            Progress::Draining(error) => Poll::Ready(Err(classify::before_settings(error, meter))),
+            Progress::Gone => Poll::Ready(Err(TransportError::unsent(FailureKind::Connect))),
+        });
+        let max_streams = max_streams.await?;
+        Ok(Connected {
+            sender: Sender::Http2(sender),
+            driver: Driver::Http2(Box::new(driver)),
+            max_streams,
+        })
+    }
 }
 
 fn unsent(kind: FailureKind, source: impl Into<redial_client::BoxError>) -> TransportError {

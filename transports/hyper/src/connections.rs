@@ -12,38 +12,47 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use redial_client::{Exchange, Origin, PoolFigures, TransportError};
+use core::num::NonZeroUsize;
+
+use lru::LruCache;
+use redial_client::{Exchange, Origin, PoolFigures, Settings, SettingsError, TransportError};
 use redial_engine::FailureKind;
 
 use self::end::End;
 pub(crate) use self::lease::Lease;
 use self::queue::Queue;
 use self::task::Task;
-use crate::connect::Sender;
+use crate::connect::{Connector, Sender};
 use crate::io::Meter;
-use crate::pool::{Action, ConnectionId, Limits, Pool, WaiterId};
+use crate::pool::{Action, ConnectionId, Pool, WaiterId};
 use crate::runtime::Runtime;
 
 /// The connections of one transport.
 pub(crate) struct Connections<R: Runtime> {
     runtime: R,
-    state: Mutex<State>,
+    connector: Arc<Connector>,
+    state: Mutex<State<R>>,
 }
 
-struct State {
+/// How many origins are remembered that were found to speak HTTP/1 alone.
+const MOST_HTTP1_ORIGINS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
+
+struct State<R: Runtime> {
     pool: Pool<Origin>,
-    live: BTreeMap<ConnectionId, Live>,
-    waiting: BTreeMap<WaiterId, Waiting>,
+    live: BTreeMap<ConnectionId, Live<R>>,
+    waiting: BTreeMap<WaiterId, Waiting<R>>,
+    /// Behind these, nobody waits to share a connection that is being opened.
+    http1_origins: LruCache<Origin, ()>,
     /// Whether a task waits for the next idle connection to expire.
     has_janitor: bool,
 }
 
 /// A connection, from the start of connecting until its socket is gone.
-struct Live {
-    /// Here while it stands and no request has it.
-    sender: Option<Sender>,
+struct Live<R: Runtime> {
+    /// Here while it stands and a request can have it.
+    sender: Option<Sender<R>>,
     shared: Arc<Shared>,
 }
 
@@ -52,6 +61,8 @@ struct Live {
 pub(crate) struct Shared {
     pub(crate) meter: Arc<Meter>,
     end: End,
+    /// How it came to take no more requests, where it did (HTTP/2).
+    ended: OnceLock<FailureKind>,
     /// Whether a response has ended, and the sender is to be ready soon.
     ///
     /// Sequentially consistent, as hyper's readiness is: one side sets this and then looks at that,
@@ -59,24 +70,31 @@ pub(crate) struct Shared {
     finishing: AtomicBool,
 }
 
+impl Shared {
+    /// How the connection came to take no more requests, where it did.
+    pub(crate) fn ended(&self) -> Option<FailureKind> {
+        self.ended.get().copied()
+    }
+}
+
 /// A request that waits for a connection.
-struct Waiting {
-    progress: Progress,
+struct Waiting<R: Runtime> {
+    progress: Progress<R>,
     connect_timeout: Duration,
     waker: Option<Waker>,
 }
 
-enum Progress {
+enum Progress<R: Runtime> {
     Queued,
     Opening,
-    Given(Grant),
+    Given(Grant<R>),
     Failed(TransportError),
 }
 
 /// A connection that the pool has given to a request.
-struct Grant {
+struct Grant<R: Runtime> {
     connection: ConnectionId,
-    sender: Sender,
+    sender: Sender<R>,
     shared: Arc<Shared>,
     reused: bool,
 }
@@ -98,14 +116,20 @@ struct Opening {
 }
 
 impl<R: Runtime> Connections<R> {
-    pub(crate) fn new(runtime: R, limits: Limits) -> Arc<Self> {
+    pub(crate) fn new(runtime: R, settings: Settings) -> Result<Arc<Self>, SettingsError> {
         let state = State {
-            pool: Pool::new(limits),
+            pool: Pool::new(settings.limits),
             live: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            http1_origins: LruCache::new(MOST_HTTP1_ORIGINS),
             has_janitor: false,
         };
-        Arc::new(Self { runtime, state: Mutex::new(state) })
+        let connector = Arc::new(Connector::new(settings)?);
+        Ok(Arc::new(Self { runtime, connector, state: Mutex::new(state) }))
+    }
+
+    pub(crate) fn connector(&self) -> &Connector {
+        &self.connector
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -144,7 +168,7 @@ impl<R: Runtime> Connections<R> {
     }
 
     /// Changes the state, and carries out what follows from it.
-    fn with<T>(self: &Arc<Self>, change: impl FnOnce(&mut State) -> T) -> T {
+    fn with<T>(self: &Arc<Self>, change: impl FnOnce(&mut State<R>) -> T) -> T {
         let (value, errands) = {
             let mut state = self.lock();
             let value = change(&mut state);
@@ -167,13 +191,45 @@ impl<R: Runtime> Connections<R> {
     }
 
     /// A connection stands, and is ready for its first request.
-    fn opened(self: &Arc<Self>, connection: ConnectionId, sender: Sender) {
+    fn opened(
+        self: &Arc<Self>,
+        connection: ConnectionId,
+        origin: &Origin,
+        sender: Sender<R>,
+        max_streams: u32,
+    ) {
         let now = self.runtime.now();
+        let http2 = matches!(sender, Sender::Http2(_));
         self.with(|state| {
             if let Some(live) = state.live.get_mut(&connection) {
                 live.sender = Some(sender);
             }
-            state.pool.opened_http1(now, connection);
+            if http2 {
+                state.http1_origins.pop(origin);
+                state.pool.opened_http2(now, connection, max_streams);
+            } else {
+                if self.connector.may_be_shared(origin) {
+                    state.http1_origins.put(origin.clone(), ());
+                }
+                state.pool.opened_http1(now, connection);
+            }
+        });
+    }
+
+    /// The peer of an HTTP/2 connection permits another number of streams.
+    fn permits(self: &Arc<Self>, connection: ConnectionId, max_streams: u32) {
+        let now = self.runtime.now();
+        self.with(|state| state.pool.max_streams(now, connection, max_streams));
+    }
+
+    /// An HTTP/2 connection takes no new requests; those under way may end.
+    fn draining(self: &Arc<Self>, connection: ConnectionId) {
+        let now = self.runtime.now();
+        self.with(|state| {
+            if let Some(live) = state.live.get_mut(&connection) {
+                live.sender = None;
+            }
+            state.pool.draining(now, connection);
         });
     }
 
@@ -211,13 +267,13 @@ impl<R: Runtime> Connections<R> {
         });
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State<R>> {
         // No transition leaves the state half done, also where its caller panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
+impl<R: Runtime> State<R> {
     /// Carries out the pool's actions as far as that needs the lock; `error` is what the opening
     /// ended with that the pool was just told about.
     fn carry_out(&mut self, mut error: Option<TransportError>) -> Errands {
@@ -260,16 +316,18 @@ impl State {
         errands
     }
 
-    fn grant(&mut self, connection: ConnectionId, reused: bool) -> Progress {
+    fn grant(&mut self, connection: ConnectionId, reused: bool) -> Progress<R> {
         let live = self.live.get_mut(&connection);
-        match live.and_then(|live| Some((live.sender.take()?, Arc::clone(&live.shared)))) {
+        let taken =
+            live.and_then(|live| Some((Sender::take(&mut live.sender)?, Arc::clone(&live.shared))));
+        match taken {
             Some((sender, shared)) => Progress::Given(Grant { connection, sender, shared, reused }),
             // It died between the pool's decision and this: as if it had died just after.
             None => Progress::Failed(TransportError::unsent(FailureKind::Closed)),
         }
     }
 
-    fn end_waiting(&mut self, waiter: WaiterId, progress: Progress, errands: &mut Errands) {
+    fn end_waiting(&mut self, waiter: WaiterId, progress: Progress<R>, errands: &mut Errands) {
         if let Some(waiting) = self.waiting.get_mut(&waiter) {
             waiting.progress = progress;
             errands.wake.extend(waiting.waker.take());

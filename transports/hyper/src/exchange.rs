@@ -6,15 +6,16 @@ use core::task::Poll;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
-use http::uri::{PathAndQuery, Uri};
-use http::{Method, Request, Response, StatusCode};
+use http::uri::{Authority, PathAndQuery, Uri};
+use http::{Method, Request, Response, StatusCode, request};
 use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
-use redial_client::{Answer, Body, Exchange, TransportError};
+use redial_client::{Answer, BoxError, Exchange, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
-use crate::classify::Baseline;
+use crate::classify::{self, Baseline};
+use crate::connect::Sender;
 use crate::connections::Lease;
 use crate::response::Reading;
 use crate::runtime::Runtime;
@@ -30,68 +31,106 @@ pub(crate) async fn send<R: Runtime>(
     if reused {
         lease.runtime().yield_now().await;
     }
-    let (request, progress) = prepare(exchange.request)?;
-    let meter = Arc::clone(&lease.shared().meter);
-    let baseline = Baseline::of(&meter);
-    let (timeouts, cutoff) = (exchange.timeouts, exchange.cutoff);
-    let mut watch =
-        Watch::new(lease.runtime().clone(), Arc::clone(&meter), progress, timeouts, cutoff);
-    let Some(sender) = lease.sender() else {
-        return Err(TransportError::unsent(FailureKind::Closed));
+    let Exchange { request, timeouts, cutoff, .. } = exchange;
+    let multiplexed = lease.is_multiplexed();
+    let (mut head, body) = request.into_parts();
+    if multiplexed {
+        for_http2(&mut head)?
+    } else {
+        for_http1(&mut head, body.is_end_stream())?
+    }
+    let (upload, progress) = Upload::new(body, lease.runtime());
+    let request = Request::from_parts(head, upload);
+
+    let shared = Arc::clone(lease.shared());
+    let meter = &shared.meter;
+    let baseline = Baseline::of(meter);
+    let runtime = lease.runtime().clone();
+    let mut watch = Watch::new(runtime, Arc::clone(meter), progress, timeouts, cutoff, multiplexed);
+    let max_head = lease.max_head();
+    let result = match lease.sender() {
+        Some(Sender::Http1(sender)) => {
+            meter.expect_head(max_head);
+            let sent = sender.try_send_request(request);
+            let classify = |error: &_, returned| baseline.before_head(error, meter, returned);
+            let result = response_head(sent, &mut watch, classify).await;
+            meter.head_came();
+            result
+        }
+        Some(Sender::Http2(sender)) => {
+            let sent = sender.try_send_request(request);
+            let classify = |error: &_, returned| {
+                classify::before_head_http2(error, meter, returned, shared.ended())
+            };
+            response_head(sent, &mut watch, classify).await
+        }
+        None => Err(TransportError::unsent(FailureKind::Closed)),
     };
-    meter.expect_head();
-    let mut response = pin!(sender.try_send_request(request));
-    let result = poll_fn(|context| match response.as_mut().poll(context) {
+    match result {
+        Ok(response) => answer(response, lease, watch),
+        Err(error) => {
+            if error.failure().kind.is_timeout() && watch.is_all_silent() {
+                lease.distrust();
+            }
+            Err(if reused { error.on_reused() } else { error })
+        }
+    }
+}
+
+/// Waits for the response head as long as the limits allow.
+async fn response_head<B>(
+    sent: impl Future<Output = Result<Response<Incoming>, TrySendError<B>>>,
+    watch: &mut Watch<impl Runtime>,
+    classify: impl Fn(&hyper::Error, bool) -> Failure,
+) -> Result<Response<Incoming>, TransportError> {
+    let mut sent = pin!(sent);
+    poll_fn(|context| match sent.as_mut().poll(context) {
         Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-        Poll::Ready(Err(error)) => Poll::Ready(Err(refused(error, baseline, &meter))),
+        Poll::Ready(Err(error)) => {
+            // Where hyper gives the request back, no byte of it was sent.
+            let returned = error.message().is_some();
+            let error = error.into_error();
+            let failure = classify(&error, returned);
+            Poll::Ready(Err(TransportError::with_source(failure, error)))
+        }
         // The connection lives on in its task for a moment, so that nothing is proved of what it
         // has sent.
         Poll::Pending => watch
             .poll(context)
             .map(|kind| Err(TransportError::new(Failure::new(kind, Delivery::Unknown)))),
     })
-    .await;
-    meter.head_came();
-    match result {
-        Ok(response) => answer(response, lease, watch),
-        Err(error) if reused => Err(error.on_reused()),
-        Err(error) => Err(error),
-    }
+    .await
 }
 
 /// The request as HTTP/1.1 sends it: origin-form, a `Host` (RFC 9112 3.2), and a length also where
 /// the body is empty and the method expects one (RFC 9110 8.6).
-fn prepare(
-    request: Request<Body>,
-) -> Result<(Request<Upload>, crate::upload::Progress), TransportError> {
-    let (mut head, body) = request.into_parts();
+fn for_http1(head: &mut request::Parts, empty: bool) -> Result<(), TransportError> {
     if !head.headers.contains_key(HOST) {
-        let authority = head.uri.authority().map_or("", |authority| authority.as_str());
-        let host = HeaderValue::from_str(authority).map_err(|error| {
-            let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
-            TransportError::with_source(failure, error)
-        })?;
+        let authority = head.uri.authority().map_or("", Authority::as_str);
+        let host = HeaderValue::from_str(authority).map_err(invalid)?;
         head.headers.insert(HOST, host);
     }
-    if body.is_end_stream() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+    if empty && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
         // hyper sends the length of every other body.
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
     let target = head.uri.path_and_query().cloned();
     head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
-    let (upload, progress) = Upload::new(body);
-    Ok((Request::from_parts(head, upload), progress))
+    Ok(())
 }
 
-/// hyper gave no response; where it gave the request back, no byte of it was sent.
-fn refused(
-    error: TrySendError<Request<Upload>>,
-    baseline: Baseline,
-    meter: &crate::io::Meter,
-) -> TransportError {
-    let returned = error.message().is_some();
-    let error = error.into_error();
-    TransportError::with_source(baseline.before_head(&error, meter, returned), error)
+/// The request as HTTP/2 sends it: a `Host` of the caller's is its `:authority` (RFC 9113 8.3.1).
+fn for_http2(head: &mut request::Parts) -> Result<(), TransportError> {
+    let Some(host) = head.headers.remove(HOST) else { return Ok(()) };
+    let mut parts = core::mem::take(&mut head.uri).into_parts();
+    parts.authority = Some(Authority::try_from(host.as_bytes()).map_err(invalid)?);
+    head.uri = Uri::from_parts(parts).map_err(invalid)?;
+    Ok(())
+}
+
+fn invalid(source: impl Into<BoxError>) -> TransportError {
+    let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
+    TransportError::with_source(failure, source)
 }
 
 fn answer<R: Runtime>(

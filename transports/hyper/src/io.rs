@@ -10,16 +10,12 @@ use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use redial_engine::Timestamp;
 
-use crate::connect::MAX_HEAD;
 use crate::runtime::Runtime;
+use crate::stream::Stream;
 
 /// How much is read at a time. hyper's buffer is not initialised, and this crate has no unsafe
 /// code: bytes come through a buffer of its own, at the price of one copy.
 const SCRATCH: usize = 16 * 1024;
-
-/// How much may come before a response head has: twice the largest head (R-X-2). hyper bounds each
-/// head by itself, but not how many interim ones there are.
-const MOST_BEFORE_HEAD: u64 = 2 * MAX_HEAD as u64;
 
 /// What has crossed one connection so far, and when.
 ///
@@ -35,7 +31,16 @@ pub(crate) struct Meter {
     /// Since when the peer accepts nothing; zero while it does.
     blocked_since: AtomicU64,
     /// The first error of the socket: later ones only follow from it.
-    error: OnceLock<io::ErrorKind>,
+    error: OnceLock<SocketError>,
+}
+
+/// An error of the socket, as far as it tells how a connection was lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SocketError {
+    Io(io::ErrorKind),
+    /// The server refused the client after the handshake, as TLS 1.3 has it for certificates
+    /// (RFC 8446 4.4.2.4).
+    Refused,
 }
 
 impl Default for Meter {
@@ -53,9 +58,10 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// A response head is to come next, and only so much before it.
-    pub(crate) fn expect_head(&self) {
-        let most = self.bytes_in().saturating_add(MOST_BEFORE_HEAD);
+    /// A response head of at most so many bytes is to come next, and only as much again before it
+    /// (R-X-2): hyper bounds each head by itself, but not how many interim ones there are.
+    pub(crate) fn expect_head(&self, max_head: usize) {
+        let most = self.bytes_in().saturating_add((max_head as u64).saturating_mul(2));
         self.most_in.store(most, Ordering::Relaxed);
     }
 
@@ -80,6 +86,11 @@ impl Meter {
         )
     }
 
+    /// When bytes last came in; the origin of time where none did.
+    pub(crate) fn last_in(&self) -> Timestamp {
+        Timestamp::from_nanos(self.last_in.load(Ordering::Relaxed))
+    }
+
     pub(crate) fn blocked_since(&self) -> Option<Timestamp> {
         match self.blocked_since.load(Ordering::Relaxed) {
             0 => None,
@@ -87,7 +98,7 @@ impl Meter {
         }
     }
 
-    pub(crate) fn error(&self) -> Option<io::ErrorKind> {
+    pub(crate) fn error(&self) -> Option<SocketError> {
         self.error.get().copied()
     }
 
@@ -104,7 +115,7 @@ impl Meter {
     fn wrote(&self, bytes: usize, now: Timestamp) {
         self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_out.store(now.as_nanos(), Ordering::Relaxed);
-        self.blocked_since.store(0, Ordering::Relaxed);
+        self.unblocked();
     }
 
     fn blocked(&self, now: Timestamp) {
@@ -113,21 +124,28 @@ impl Meter {
         let _ = self.blocked_since.compare_exchange(0, since, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    fn unblocked(&self) {
+        self.blocked_since.store(0, Ordering::Relaxed);
+    }
+
     fn failed(&self, error: &io::Error) {
-        let _ = self.error.set(error.kind());
+        let tls = error.get_ref().and_then(|source| source.downcast_ref::<rustls::Error>());
+        let refused = matches!(tls, Some(rustls::Error::AlertReceived(_))) && self.bytes_in() == 0;
+        let seen = if refused { SocketError::Refused } else { SocketError::Io(error.kind()) };
+        let _ = self.error.set(seen);
     }
 }
 
 /// A socket as hyper wants it, metered.
 pub(crate) struct MeteredIo<R: Runtime> {
-    socket: R::Socket,
+    socket: Stream<R::Socket>,
     runtime: R,
     meter: Arc<Meter>,
     scratch: Box<[u8]>,
 }
 
 impl<R: Runtime> MeteredIo<R> {
-    pub(crate) fn new(socket: R::Socket, runtime: R, meter: Arc<Meter>) -> Self {
+    pub(crate) fn new(socket: Stream<R::Socket>, runtime: R, meter: Arc<Meter>) -> Self {
         Self { socket, runtime, meter, scratch: vec![0; SCRATCH].into_boxed_slice() }
     }
 
@@ -192,8 +210,14 @@ impl<R: Runtime> Write for MeteredIo<R> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let result = ready!(Pin::new(&mut this.socket).poll_flush(context));
-        Poll::Ready(result.inspect_err(|error| this.meter.failed(error)))
+        let result = Pin::new(&mut this.socket).poll_flush(context);
+        match &result {
+            Poll::Ready(Ok(())) => this.meter.unblocked(),
+            Poll::Ready(Err(error)) => this.meter.failed(error),
+            // TLS takes bytes that the socket does not: they wait to be flushed.
+            Poll::Pending => this.meter.blocked(this.runtime.now()),
+        }
+        result
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -11,6 +11,9 @@
 //! | `transport.rs` | [`HyperTransport`]: from an exchange to an answer |
 //! | `connections.rs` | who gets which connection: the driver around the pure [`pool`] |
 //! | `connect.rs` | from an origin to a connection that serves |
+//! | `dial.rs` | from a name to a socket: its addresses are raced |
+//! | `tls.rs`, `stream.rs` | whom to trust, and a socket with or without TLS |
+//! | `http2.rs` | one HTTP/2 connection with all that hyper runs for it |
 //! | `exchange.rs` | one request on one connection, and its response head |
 //! | `response.rs` | the response body, and giving the connection back |
 //! | `timeouts.rs` | when an exchange has been silent for too long |
@@ -26,14 +29,18 @@
 mod classify;
 mod connect;
 mod connections;
+mod dial;
 mod exchange;
+mod http2;
 mod io;
 pub mod pool;
 mod response;
 mod runtime;
+mod stream;
 mod timeouts;
+mod tls;
 mod transport;
 mod upload;
 
 pub use runtime::Runtime;
-pub use transport::HyperTransport;
+pub use transport::{Hyper, HyperTransport};

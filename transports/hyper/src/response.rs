@@ -61,6 +61,9 @@ impl<R: Runtime> Reading<R> {
     }
 
     fn timed_out(&mut self, kind: FailureKind) -> TransportError {
+        if let Some(lease) = self.lease.as_mut().filter(|_| self.watch.is_all_silent()) {
+            lease.distrust();
+        }
         self.fail(Failure::new(kind, Delivery::Answered), None)
     }
 }

@@ -9,7 +9,7 @@ use redial_engine::{Cutoff, FailureKind, Timestamp};
 
 use crate::io::Meter;
 use crate::runtime::Runtime;
-use crate::upload::Progress;
+use crate::upload::{Phase, Progress};
 
 /// Watches one exchange: its silences and its cutoff.
 ///
@@ -21,6 +21,8 @@ pub(crate) struct Watch<R> {
     upload: Progress,
     timeouts: Timeouts,
     cutoff: Option<Cutoff>,
+    /// Whether the connection is shared with other exchanges, so that what crosses it may be theirs.
+    shared: bool,
     began: Timestamp,
     timer: Option<(Timestamp, BoxFuture<'static, ()>)>,
 }
@@ -32,9 +34,10 @@ impl<R: Runtime> Watch<R> {
         upload: Progress,
         timeouts: Timeouts,
         cutoff: Option<Cutoff>,
+        shared: bool,
     ) -> Self {
         let began = runtime.now();
-        Self { runtime, meter, upload, timeouts, cutoff, began, timer: None }
+        Self { runtime, meter, upload, timeouts, cutoff, shared, began, timer: None }
     }
 
     /// Whether the request body has been taken to its end.
@@ -93,16 +96,32 @@ impl<R: Runtime> Watch<R> {
 
     /// How long the present silence may last (`None`: for ever), and which timeout ends it.
     fn silence(&self, now: Timestamp) -> (Option<Timestamp>, FailureKind) {
+        let Timeouts { read, write, .. } = self.timeouts;
         if let Some(since) = self.meter.blocked_since() {
-            return (since.checked_add(self.timeouts.write), FailureKind::WriteTimeout);
+            return (since.max(self.began).checked_add(write), FailureKind::WriteTimeout);
         }
-        if !self.upload.is_done() {
-            // The source is not asked, so the socket takes bytes: look again when it may not have
-            // for long enough.
-            let again = now.checked_add(self.timeouts.write);
-            return (again, FailureKind::WriteTimeout);
+        match self.upload.phase() {
+            Phase::Done => (self.last_sign().checked_add(read), FailureKind::ReadTimeout),
+            // A slow source is nobody's silence (R-T-3); whether it still is, is looked at again.
+            Phase::Source => (now.checked_add(write), FailureKind::WriteTimeout),
+            // The socket takes bytes, but the window of the stream is closed.
+            Phase::Transport if self.shared => {
+                let since = self.began.max(self.upload.last());
+                (since.checked_add(write), FailureKind::WriteTimeout)
+            }
+            // The socket takes bytes: look again when it may not have for long enough.
+            Phase::Transport => (now.checked_add(write), FailureKind::WriteTimeout),
         }
-        let last = self.began.max(self.meter.last_activity());
-        (last.checked_add(self.timeouts.read), FailureKind::ReadTimeout)
+    }
+
+    /// When something of this exchange last moved.
+    fn last_sign(&self) -> Timestamp {
+        let last = self.began.max(self.upload.last());
+        if self.shared { last } else { last.max(self.meter.last_activity()) }
+    }
+
+    /// Whether the connection as a whole has been silent since the last sign of this exchange.
+    pub(crate) fn is_all_silent(&self) -> bool {
+        self.meter.last_in() <= self.began.max(self.upload.last())
     }
 }

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use redial_client::{
-    Answer, BoxFuture, Clock, Exchange, Origin, PoolFigures, Transport, TransportError,
+    Answer, BoxFuture, Clock, Exchange, IntoTransport, NoTransport, Origin, PoolFigures, Settings,
+    SettingsError, Transport, TransportError,
 };
 use redial_engine::{Delivery, Failure, FailureKind, Timestamp};
 
 use crate::connections::Connections;
 use crate::exchange;
-use crate::pool::Limits;
 use crate::runtime::Runtime;
 
 /// Sends requests by hyper, on any runtime, over connections of its own pool.
@@ -24,15 +24,14 @@ pub struct HyperTransport<R: Runtime> {
 }
 
 impl<R: Runtime> HyperTransport<R> {
-    /// A transport on this runtime, with a pool of the default size.
-    pub fn new(runtime: R) -> Self {
-        Self::with_limits(runtime, Limits::default())
-    }
-
-    /// A transport on this runtime, with a pool under these limits.
-    pub fn with_limits(runtime: R, limits: Limits) -> Self {
+    /// A transport on this runtime, under these settings.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] where the settings cannot be carried out.
+    pub fn new(runtime: R, settings: Settings) -> Result<Self, SettingsError> {
         let clock = RuntimeClock(runtime.clone());
-        Self { connections: Connections::new(runtime, limits), clock }
+        Ok(Self { connections: Connections::new(runtime, settings)?, clock })
     }
 }
 
@@ -71,6 +70,23 @@ impl<R: Runtime> fmt::Debug for HyperTransport<R> {
             .field("runtime", &self.name())
             .field("pool", &self.pool())
             .finish()
+    }
+}
+
+/// A hyper transport that is to be made on a runtime, from the settings of a client's builder.
+#[derive(Clone, Debug)]
+pub struct Hyper<R>(R);
+
+impl<R: Runtime> Hyper<R> {
+    /// On this runtime.
+    pub const fn on(runtime: R) -> Self {
+        Self(runtime)
+    }
+}
+
+impl<R: Runtime> IntoTransport for Hyper<R> {
+    fn into_transport(self, settings: Option<Settings>) -> Result<Box<dyn Transport>, NoTransport> {
+        Ok(Box::new(HyperTransport::new(self.0, settings.unwrap_or_default())?))
     }
 }
 

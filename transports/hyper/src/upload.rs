@@ -1,46 +1,94 @@
 //! How far the request body has been taken.
 
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use redial_client::{Body, BodyError};
+use redial_engine::Timestamp;
 
-/// Whether a request body has been handed over to hyper to its end.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<AtomicBool>);
+use crate::runtime::Runtime;
+
+/// How far a request body has been taken. Cheap where there is none.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress(Option<Arc<Taken>>);
+
+#[derive(Debug)]
+struct Taken {
+    phase: AtomicU8,
+    /// When hyper last took a piece, or the source last had one.
+    last: AtomicU64,
+}
+
+/// Whom the upload waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// The transport takes no more just now.
+    Transport,
+    /// The source has no more just now.
+    Source,
+    /// It has been taken to its end.
+    Done,
+}
+
+const TRANSPORT: u8 = 0;
+const SOURCE: u8 = 1;
+const DONE: u8 = 2;
 
 impl Progress {
-    pub(crate) fn is_done(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn done(&self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// A request body that says when it has been taken to its end.
-#[derive(Debug)]
-pub(crate) struct Upload {
-    body: Body,
-    progress: Progress,
-}
-
-impl Upload {
-    pub(crate) fn new(body: Body) -> (Self, Progress) {
-        let progress = Progress::default();
-        if body.is_end_stream() {
-            progress.done();
+    pub(crate) fn phase(&self) -> Phase {
+        match self.0.as_ref().map_or(DONE, |taken| taken.phase.load(Ordering::Acquire)) {
+            TRANSPORT => Phase::Transport,
+            SOURCE => Phase::Source,
+            _ => Phase::Done,
         }
-        (Self { body, progress: progress.clone() }, progress)
+    }
+
+    pub(crate) fn is_done(&self) -> bool {
+        self.phase() == Phase::Done
+    }
+
+    /// When something of the body was last taken, or awaited; the origin of time where nothing was.
+    pub(crate) fn last(&self) -> Timestamp {
+        self.0.as_ref().map_or(Timestamp::ORIGIN, |taken| {
+            Timestamp::from_nanos(taken.last.load(Ordering::Relaxed))
+        })
     }
 }
 
-impl http_body::Body for Upload {
+/// A request body that says how far it has been taken.
+pub(crate) struct Upload<R> {
+    body: Body,
+    /// Both here where there is a body.
+    taken: Option<(Arc<Taken>, R)>,
+}
+
+impl<R: Runtime> Upload<R> {
+    pub(crate) fn new(body: Body, runtime: &R) -> (Self, Progress) {
+        if body.is_end_stream() {
+            return (Self { body, taken: None }, Progress(None));
+        }
+        let last = AtomicU64::new(runtime.now().as_nanos());
+        let taken = Arc::new(Taken { phase: AtomicU8::new(TRANSPORT), last });
+        let progress = Progress(Some(Arc::clone(&taken)));
+        (Self { body, taken: Some((taken, runtime.clone())) }, progress)
+    }
+
+    fn note(&self, phase: u8) {
+        if let Some((taken, runtime)) = &self.taken {
+            taken.last.store(runtime.now().as_nanos(), Ordering::Relaxed);
+            taken.phase.store(phase, Ordering::Release);
+        }
+    }
+}
+
+// The runtime is a handle, and the body is `Unpin`.
+impl<R> Unpin for Upload<R> {}
+
+impl<R: Runtime> http_body::Body for Upload<R> {
     type Data = Bytes;
     type Error = BodyError;
 
@@ -49,8 +97,11 @@ impl http_body::Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let frame = Pin::new(&mut self.body).poll_frame(context);
-        if matches!(frame, Poll::Ready(None)) || self.body.is_end_stream() {
-            self.progress.done();
+        match &frame {
+            Poll::Ready(None) => self.note(DONE),
+            Poll::Ready(Some(_)) if self.body.is_end_stream() => self.note(DONE),
+            Poll::Ready(Some(_)) => self.note(TRANSPORT),
+            Poll::Pending => self.note(SOURCE),
         }
         frame
     }

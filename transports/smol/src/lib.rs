@@ -17,13 +17,13 @@ use std::time::{Instant, SystemTime};
 
 use redial_client::{BoxFuture, Client, ClientBuilder};
 use redial_engine::Timestamp;
-use redial_hyper::{HyperTransport, Runtime};
+use redial_hyper::{Hyper, Runtime};
 use smol::net::TcpStream;
 use smol::{Executor, Timer};
 
 /// A client to be built whose connections live on smol's global executor.
 pub fn client() -> ClientBuilder {
-    Client::builder(HyperTransport::new(Smol::new()))
+    Client::builder(Hyper::on(Smol::new()))
 }
 
 /// smol, as the transport uses it: its reactor, and an executor for connections to live on.

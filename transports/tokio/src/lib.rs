@@ -18,7 +18,7 @@ use std::time::SystemTime;
 
 use redial_client::{BoxFuture, Client, ClientBuilder};
 use redial_engine::Timestamp;
-use redial_hyper::{HyperTransport, Runtime};
+use redial_hyper::{Hyper, Runtime};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, TryCurrentError};
 use tokio::time::Instant;
@@ -32,7 +32,7 @@ pub use self::socket::Socket;
 /// [`TryCurrentError`] outside a tokio runtime: call it inside one, or use [`Tokio::new`].
 pub fn client() -> Result<ClientBuilder, TryCurrentError> {
     let runtime = Tokio::new(Handle::try_current()?);
-    Ok(Client::builder(HyperTransport::new(runtime)))
+    Ok(Client::builder(Hyper::on(runtime)))
 }
 
 /// A tokio runtime, multi-threaded or current-thread, as the transport uses it.

@@ -23,7 +23,7 @@ use redial_client::{BoxFuture, Client};
 use redial_conformance::{Closing, FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind, Outcome, Timestamp};
 use redial_hyper::pool::Limits;
-use redial_hyper::{HyperTransport, Runtime};
+use redial_hyper::{Hyper, Runtime};
 use redial_tokio::{Socket, Tokio};
 use tokio::runtime::Handle;
 
@@ -132,8 +132,8 @@ impl Slow {
     fn client(server: &FaultServer, delay: Duration, limits: Limits) -> Client {
         let runtime =
             Self { tokio: Tokio::new(Handle::current()), address: server.address(), delay };
-        let transport = HyperTransport::with_limits(runtime, limits);
-        Client::builder(transport).policy(quick().max_attempts(1).build().unwrap()).build().unwrap()
+        let builder = Client::builder(Hyper::on(runtime)).pool(limits);
+        builder.policy(quick().max_attempts(1).build().unwrap()).build().unwrap()
     }
 }
 

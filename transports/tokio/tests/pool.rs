@@ -118,7 +118,8 @@ async fn an_answer_before_the_upload_has_ended_closes_its_connection() {
 async fn an_empty_body_that_nobody_reads_keeps_its_connection() {
     let server = replies([Reply::status(204), Reply::status(204)]);
     let runtime = redial_tokio::Tokio::new(tokio::runtime::Handle::current());
-    let transport = redial_hyper::HyperTransport::new(runtime);
+    let transport =
+        redial_hyper::HyperTransport::new(runtime, redial_client::Settings::default()).unwrap();
     for reused in [false, true] {
         let request = http::Request::get(server.url("/")).body(Body::empty()).unwrap();
         let answer = transport.send(Exchange::new(request, timeouts(SOON))).await.unwrap();
@@ -320,7 +321,8 @@ async fn a_dropped_client_closes_its_connections() {
 async fn a_transport_that_is_closed_serves_on_and_keeps_nothing() {
     let server = replies([ok(), ok()]);
     let runtime = redial_tokio::Tokio::new(tokio::runtime::Handle::current());
-    let transport = redial_hyper::HyperTransport::new(runtime);
+    let transport =
+        redial_hyper::HyperTransport::new(runtime, redial_client::Settings::default()).unwrap();
     let client = Client::builder(transport.clone()).build().unwrap();
     transport.close();
     for _ in 0..2 {

@@ -26,7 +26,7 @@ use redial_client::{BoxFuture, Client, Error, Response};
 use redial_conformance::{FaultServer, Reply, Script, Step};
 use redial_engine::{Budget, FailureKind, Timestamp};
 use redial_hyper::pool::Limits;
-use redial_hyper::{HyperTransport, Runtime};
+use redial_hyper::{Hyper, Runtime};
 use redial_tokio::{Socket, Tokio};
 use tokio::runtime::Handle;
 
@@ -98,7 +98,8 @@ async fn storm(drops: u64) -> Arc<[FaultServer]> {
     let servers: Arc<[_]> = ["alpha", "beta", "gamma"].map(server).into();
     let runtime = Counted { tokio: Tokio::new(Handle::current()), sockets: Arc::default() };
     let sockets = Arc::clone(&runtime.sockets);
-    let client = Client::builder(HyperTransport::with_limits(runtime, LIMITS))
+    let client = Client::builder(Hyper::on(runtime))
+        .pool(LIMITS)
         .policy(quick().build().unwrap())
         .budget(Budget::UNLIMITED)
         .timeouts(timeouts(Duration::from_secs(20)))

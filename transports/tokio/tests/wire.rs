@@ -18,7 +18,7 @@ use std::thread;
 use common::Flavour;
 use http::Request;
 use http_body_util::BodyExt;
-use redial_client::{Body, Exchange, Transport, TransportError};
+use redial_client::{Body, Exchange, Settings, Transport, TransportError};
 use redial_conformance::{FaultServer, Log, WIRE_TIMEOUT, WireRow, wire_h1};
 use redial_hyper::HyperTransport;
 use redial_tokio::Tokio;
@@ -94,7 +94,9 @@ enum Seen {
 
 /// Makes the row's requests, one after the other; all but the last are to succeed.
 async fn requests(row: &WireRow, server: &FaultServer) -> Result<Seen, String> {
-    let transport = HyperTransport::new(Tokio::new(tokio::runtime::Handle::current()));
+    let transport =
+        HyperTransport::new(Tokio::new(tokio::runtime::Handle::current()), Settings::default())
+            .unwrap();
     for number in 1..row.requests {
         match send(&transport, row, server, number).await {
             Ok(200) => tokio::time::sleep(row.rest).await,

@@ -1,4 +1,4 @@
-//! A connection that one exchange has to itself.
+//! A connection, or one stream of it, for the length of one exchange.
 
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -8,33 +8,41 @@ use crate::connections::{Connections, Grant, Shared};
 use crate::pool::ConnectionId;
 use crate::runtime::Runtime;
 
-/// A connection that one exchange has to itself. Dropping it half way closes the connection, so
-/// that nothing out of step is ever used again (R-P-8).
+/// An HTTP/1.1 connection that one exchange has to itself, or one stream of an HTTP/2 connection.
+///
+/// Dropping it half way closes the former, so that nothing out of step is ever used again (R-P-8),
+/// and leaves the latter: hyper resets the stream.
 pub(crate) struct Lease<R: Runtime> {
     connections: Arc<Connections<R>>,
     connection: ConnectionId,
     shared: Arc<Shared>,
     /// Here until the lease ends.
-    sender: Option<Sender>,
+    sender: Option<Sender<R>>,
     reused: bool,
+    /// Whether the connection seems dead, and is to take no further request.
+    distrusted: bool,
 }
 
 impl<R: Runtime> Lease<R> {
-    pub(super) fn new(connections: &Arc<Connections<R>>, grant: Grant) -> Self {
+    pub(super) fn new(connections: &Arc<Connections<R>>, grant: Grant<R>) -> Self {
         let Grant { connection, sender, shared, reused } = grant;
         let connections = Arc::clone(connections);
-        Self { connections, connection, shared, sender: Some(sender), reused }
+        Self { connections, connection, shared, sender: Some(sender), reused, distrusted: false }
     }
 
     pub(crate) fn runtime(&self) -> &R {
         self.connections.runtime()
     }
 
-    pub(crate) fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn max_head(&self) -> usize {
+        self.connections.connector().max_head()
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 
-    pub(crate) const fn sender(&mut self) -> Option<&mut Sender> {
+    pub(crate) const fn sender(&mut self) -> Option<&mut Sender<R>> {
         self.sender.as_mut()
     }
 
@@ -43,9 +51,32 @@ impl<R: Runtime> Lease<R> {
         self.reused
     }
 
+    /// Whether other exchanges may use the connection at the same time.
+    pub(crate) const fn is_multiplexed(&self) -> bool {
+        matches!(self.sender, Some(Sender::Http2(_)))
+    }
+
+    /// Nothing at all came over the connection for as long as a timeout: whoever tries again needs
+    /// another.
+    pub(crate) const fn distrust(&mut self) {
+        self.distrusted = true;
+    }
+
     /// The response has ended: the connection is free as soon as hyper is ready for the next.
     pub(crate) fn give_back(mut self) {
-        let Some(sender) = self.sender.take() else { return };
+        match self.sender.take() {
+            Some(sender @ Sender::Http1(_)) => self.finish(sender),
+            Some(Sender::Http2(_)) => self.leave_stream(),
+            None => {}
+        }
+    }
+
+    /// Nothing was sent: the connection is as free as it was.
+    pub(super) fn give_back_unused(self) {
+        self.give_back();
+    }
+
+    fn finish(&self, sender: Sender<R>) {
         let now = self.runtime().now();
         let (connection, shared) = (self.connection, &self.shared);
         self.connections.with(|state| {
@@ -62,21 +93,31 @@ impl<R: Runtime> Lease<R> {
         });
     }
 
-    /// Nothing was sent: the connection is as free as it was.
-    pub(super) fn give_back_unused(self) {
-        self.give_back();
+    fn leave_stream(&self) {
+        let now = self.runtime().now();
+        let fit = !self.distrusted;
+        self.connections.with(|state| state.pool.released(now, self.connection, fit));
+    }
+
+    fn close(&self) {
+        let now = self.runtime().now();
+        let waker = self.shared.end.set();
+        self.connections.with(|state| state.pool.closing(now, self.connection));
+        if let Some(waker) = waker {
+            waker.wake();
+        }
     }
 }
 
 impl<R: Runtime> Drop for Lease<R> {
     fn drop(&mut self) {
-        let Some(sender) = self.sender.take() else { return };
-        let now = self.connections.runtime().now();
-        let waker = self.shared.end.set();
-        drop(sender);
-        self.connections.with(|state| state.pool.closing(now, self.connection));
-        if let Some(waker) = waker {
-            waker.wake();
+        match self.sender.take() {
+            Some(Sender::Http1(sender)) => {
+                drop(sender);
+                self.close();
+            }
+            Some(Sender::Http2(_)) => self.leave_stream(),
+            None => {}
         }
     }
 }

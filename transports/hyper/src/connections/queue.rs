@@ -30,8 +30,10 @@ impl<R: Runtime> Queue<R> {
     ) -> Self {
         let now = connections.runtime.now();
         let Exchange { timeouts, cutoff, fresh_connection: fresh, .. } = *exchange;
+        let shareable = connections.connector.may_be_shared(origin);
         let waiter = connections.with(|state| {
-            let waiter = state.pool.request(now, origin, Need { may_share: false, fresh });
+            let may_share = shareable && !state.http1_origins.contains(origin);
+            let waiter = state.pool.request(now, origin, Need { may_share, fresh });
             let connect_timeout = timeouts.connect;
             let waiting = Waiting { progress: Progress::Queued, connect_timeout, waker: None };
             state.waiting.insert(waiter, waiting);

@@ -1,19 +1,24 @@
 //! The life of one connection: it is opened, serves, and is gone.
 
 use core::future::{Future, poll_fn};
-use core::pin::{Pin, pin};
+use core::pin::Pin;
 use core::sync::atomic::Ordering;
 use core::task::Poll;
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
+use hyper::client::conn::http1;
 use redial_client::{Origin, TransportError, race};
 use redial_engine::{FailureKind, Timestamp};
 
-use crate::connect::{self, Connected, Driver};
+use crate::classify;
+use crate::connect::{Connected, Connector, Driver};
 use crate::connections::{Connections, Shared};
+use crate::http2::{self, Multiplexed};
+use crate::io::MeteredIo;
 use crate::pool::ConnectionId;
 use crate::runtime::Runtime;
+use crate::upload::Upload;
 
 /// The task of one connection. However it ends, also where the runtime drops it half way, it says
 /// so to the pool, after the socket is gone.
@@ -21,6 +26,7 @@ use crate::runtime::Runtime;
 /// It keeps the pool alive at no point: a client that nobody has any more closes its connections.
 pub(super) struct Task<R: Runtime> {
     connections: Weak<Connections<R>>,
+    connector: Arc<Connector>,
     runtime: R,
     connection: ConnectionId,
     shared: Arc<Shared>,
@@ -36,19 +42,23 @@ impl<R: Runtime> Task<R> {
         shared: Arc<Shared>,
     ) -> Self {
         let runtime = connections.runtime().clone();
+        let connector = Arc::clone(&connections.connector);
         let connections = Arc::downgrade(connections);
-        Self { connections, runtime, connection, shared, opened: false, error: None }
+        Self { connections, connector, runtime, connection, shared, opened: false, error: None }
     }
 
     /// Opens the connection and serves it, until it ends or is told to.
     pub(super) async fn run(mut self, origin: Origin, timeout: Duration) {
         match self.open(&origin, timeout).await {
-            Ok(Connected { sender, driver }) => {
+            Ok(Connected { sender, driver, max_streams }) => {
                 let Some(connections) = self.connections.upgrade() else { return };
                 self.opened = true;
-                connections.opened(self.connection, sender);
+                connections.opened(self.connection, &origin, sender, max_streams);
                 drop(connections);
-                self.serve(driver).await;
+                match driver {
+                    Driver::Http1(driver) => self.serve_http1(driver).await,
+                    Driver::Http2(driver) => self.serve_http2(driver, max_streams).await,
+                }
             }
             Err(error) => self.error = Some(error),
         }
@@ -61,7 +71,7 @@ impl<R: Runtime> Task<R> {
     ) -> Result<Connected<R>, TransportError> {
         let until = self.runtime.now().checked_add(timeout).unwrap_or(Timestamp::MAX);
         let limit = self.runtime.sleep_until(until);
-        let connecting = connect::connect(&self.runtime, origin, &self.shared.meter);
+        let connecting = self.connector.connect(&self.runtime, origin, &self.shared.meter);
         let told = poll_fn(|context| self.shared.end.poll(context));
         match race(race(connecting, limit), told).await {
             Some(Some(result)) => result,
@@ -70,19 +80,48 @@ impl<R: Runtime> Task<R> {
         }
     }
 
-    async fn serve(&self, driver: Driver<R>) {
-        let mut driver = pin!(driver);
+    async fn serve_http1(&self, mut driver: Box<http1::Connection<MeteredIo<R>, Upload<R>>>) {
         poll_fn(|context| {
             if self.shared.end.poll(context).is_ready() {
                 return Poll::Ready(());
             }
-            if Pin::new(&mut driver).poll(context).is_ready() {
+            if Pin::new(&mut *driver).poll(context).is_ready() {
                 return Poll::Ready(());
             }
             if self.shared.finishing.load(Ordering::SeqCst)
                 && let Some(connections) = self.connections.upgrade()
             {
                 connections.settle(self.connection);
+            }
+            Poll::Pending
+        })
+        .await;
+    }
+
+    async fn serve_http2(&self, mut driver: Box<Multiplexed<R>>, mut max_streams: u32) {
+        poll_fn(|context| {
+            if self.shared.end.poll(context).is_ready() {
+                return Poll::Ready(());
+            }
+            match driver.poll(context) {
+                http2::Progress::Gone => return Poll::Ready(()),
+                http2::Progress::Draining(error) => {
+                    let kind = classify::ended(error.as_ref(), &self.shared.meter);
+                    // Said once: later there is nothing new to say.
+                    if self.shared.ended.set(kind).is_ok()
+                        && let Some(connections) = self.connections.upgrade()
+                    {
+                        connections.draining(self.connection);
+                    }
+                }
+                http2::Progress::Open(limit) => {
+                    if let Some(limit) = limit.filter(|limit| *limit != max_streams)
+                        && let Some(connections) = self.connections.upgrade()
+                    {
+                        max_streams = limit;
+                        connections.permits(self.connection, limit);
+                    }
+                }
             }
             Poll::Pending
         })

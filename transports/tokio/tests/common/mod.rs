@@ -11,13 +11,10 @@ use std::task::Wake;
 use std::thread::Thread;
 use std::time::Instant;
 
-use redial_client::{Client, ClientBuilder, Timeouts};
+use redial_client::{Client, ClientBuilder, PoolLimits, Timeouts};
 use redial_conformance::{FaultServer, Log, Reply, Script, Step};
 use redial_engine::{Backoff, StandardPolicy, StandardPolicyBuilder};
-use redial_hyper::HyperTransport;
-use redial_hyper::pool::Limits;
-use redial_tokio::Tokio;
-use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::runtime::{Builder, Runtime};
 
 /// Longer than any test takes, and so the sign of one that hangs.
 pub(crate) const TOO_LONG: Duration = Duration::from_secs(60);
@@ -83,9 +80,8 @@ pub(crate) fn builder() -> ClientBuilder {
 }
 
 /// The same with these limits of its pool.
-pub(crate) fn limited(limits: Limits) -> ClientBuilder {
-    let transport = HyperTransport::with_limits(Tokio::new(Handle::current()), limits);
-    Client::builder(transport).policy(quick().build().unwrap()).seed(1)
+pub(crate) fn limited(limits: PoolLimits) -> ClientBuilder {
+    builder().pool(limits)
 }
 
 /// All four timeouts of the same length.

@@ -1,0 +1,112 @@
+//! One HTTP/2 connection with all that hyper runs for it.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::stream::{FuturesUnordered, Stream};
+use hyper::client::conn::http2;
+use redial_client::BoxFuture;
+
+use crate::io::MeteredIo;
+use crate::runtime::Runtime;
+use crate::upload::Upload;
+
+/// What hyper takes the peer's limit of concurrent streams for, until the peer has said its own: a
+/// number that no peer says.
+const UNSAID: usize = usize::MAX - 1;
+
+/// An HTTP/2 connection, and the tasks of hyper's that belong to it.
+///
+/// None of them is spawned on the runtime: with this, everything ends, and the socket is closed.
+pub(crate) struct Multiplexed<R: Runtime> {
+    /// Takes new requests; `None` once it takes no more.
+    requests: Option<http2::Connection<MeteredIo<R>, Upload<R>, Nursery>>,
+    tasks: FuturesUnordered<BoxFuture<'static, ()>>,
+    nursery: Nursery,
+}
+
+/// What a connection has come to while it was polled.
+pub(crate) enum Progress {
+    /// It goes on, with this limit of concurrent streams; `None` as long as the peer has not said
+    /// one.
+    Open(Option<u32>),
+    /// It takes no new requests, and why, if not in good order. Those under way may end.
+    Draining(Option<hyper::Error>),
+    /// It is gone.
+    Gone,
+}
+
+impl<R: Runtime> Multiplexed<R> {
+    /// Begins a connection over this socket.
+    pub(crate) async fn begin(
+        io: MeteredIo<R>,
+        max_head: usize,
+    ) -> hyper::Result<(http2::SendRequest<Upload<R>>, Self)> {
+        let nursery = Nursery::default();
+        let max_head = u32::try_from(max_head).unwrap_or(u32::MAX);
+        let (sender, requests) = http2::Builder::new(nursery.clone())
+            .initial_max_send_streams(UNSAID)
+            .max_header_list_size(max_head)
+            .handshake(io)
+            .await?;
+        let tasks = FuturesUnordered::new();
+        Ok((sender, Self { requests: Some(requests), tasks, nursery }))
+    }
+
+    /// Lets the connection do what it can.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Progress {
+        self.poll_tasks(context);
+        let mut ended = None;
+        if let Some(requests) = &mut self.requests
+            && let Poll::Ready(result) = Pin::new(requests).poll(context)
+        {
+            ended = Some(result.err());
+            self.requests = None;
+        }
+        // What a new request needs was begun just now, and its bytes are to go out at once.
+        self.poll_tasks(context);
+        match (ended, &self.requests) {
+            (Some(error), _) => Progress::Draining(error),
+            (None, None) if self.tasks.is_empty() => Progress::Gone,
+            (None, None) => Progress::Draining(None),
+            (None, Some(requests)) => Progress::Open(limit(requests.current_max_send_streams())),
+        }
+    }
+
+    fn poll_tasks(&mut self, context: &mut Context<'_>) {
+        loop {
+            self.tasks.extend(self.nursery.take());
+            match Pin::new(&mut self.tasks).poll_next(context) {
+                Poll::Ready(Some(())) => {}
+                Poll::Ready(None) | Poll::Pending if self.nursery.is_empty() => return,
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+        }
+    }
+}
+
+fn limit(streams: usize) -> Option<u32> {
+    (streams != UNSAID).then(|| u32::try_from(streams).unwrap_or(u32::MAX))
+}
+
+/// Where hyper puts the tasks of a connection, for the connection to adopt.
+#[derive(Clone, Default)]
+struct Nursery(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
+
+impl Nursery {
+    fn take(&self) -> Vec<BoxFuture<'static, ()>> {
+        core::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+}
+
+impl<F: Future<Output = ()> + Send + 'static> hyper::rt::Executor<F> for Nursery {
+    fn execute(&self, task: F) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(Box::pin(task));
+    }
+}
