@@ -95,6 +95,11 @@ impl Call {
         Self { replay, max_attempts: None, deadline: NEVER, timeout: UNSET, attempt_timeout: UNSET }
     }
 
+    /// Whether the request may be repeated, where that is known later than the limits.
+    pub const fn replay(self, replay: Replay) -> Self {
+        Self { replay, ..self }
+    }
+
     /// Nothing begins at or after this point in time (R-T-5).
     ///
     /// It holds beside a timeout: whichever comes first. [`Timestamp::MAX`] never comes.

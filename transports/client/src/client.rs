@@ -5,11 +5,13 @@ use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use http::header::{HeaderMap, HeaderName, HeaderValue, USER_AGENT};
-use http::{Method, Uri};
-use rand_core::SeedableRng;
+use http::Method;
+use http::header::{
+    CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
+use rand_core::{Rng as _, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
-use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy};
+use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy, Timestamp};
 
 use crate::body::Body;
 use crate::error::Error;
@@ -17,7 +19,8 @@ use crate::into_transport::{IntoTransport, NoTransport};
 use crate::request::RequestBuilder;
 use crate::settings::{HeadLimit, PoolLimits, Protocol, Settings, Tls};
 use crate::transport::{PoolFigures, Timeouts, Transport};
-use crate::upstreams::Upstreams;
+use crate::upstreams::{Upstreams, lock};
+use crate::url::{Base, UrlError, resolve};
 
 /// The largest body that is read into memory by default: 64 MiB (R-C-4).
 const MAX_RESPONSE_BYTES: u64 = 64 * 1024 * 1024;
@@ -41,11 +44,42 @@ pub(crate) struct Inner {
     pub(crate) replay: ReplayRules,
     pub(crate) hints: HintRules,
     pub(crate) timeouts: Timeouts,
+    pub(crate) base: Option<Base>,
     pub(crate) headers: HeaderMap,
     pub(crate) max_response_bytes: u64,
     pub(crate) upstreams: Upstreams,
     pub(crate) rng: Mutex<Xoshiro256PlusPlus>,
     pub(crate) closed: AtomicBool,
+    /// Every response body that is still being read has a copy.
+    pub(crate) open: Arc<()>,
+}
+
+impl Inner {
+    /// A UUID of version 4 (RFC 9562 5.4).
+    pub(crate) fn random_uuid(&self) -> String {
+        let (high, low) = {
+            let mut rng = lock(&self.rng);
+            (rng.next_u64(), rng.next_u64())
+        };
+        let (version, variant) = (0x4000 | (high & 0x0fff), 0x8000 | (low >> 48 & 0x3fff));
+        let (first, second) = (high >> 32, high >> 16 & 0xffff);
+        format!(
+            "{first:08x}-{second:04x}-{version:04x}-{variant:04x}-{:012x}",
+            low & 0xffff_ffff_ffff
+        )
+    }
+}
+
+impl Drop for Inner {
+    /// Closes every connection (R-C-6). A call holds the client, so that what can still be in
+    /// flight are response bodies that are being read: they may end in peace.
+    fn drop(&mut self) {
+        let bodies = Arc::strong_count(&self.open).saturating_sub(1);
+        if bodies > 0 {
+            tracing::warn!(bodies, "the client was dropped while responses were being read");
+        }
+        self.transport.close();
+    }
 }
 
 impl Client {
@@ -59,6 +93,7 @@ impl Client {
             replay: ReplayRules::default(),
             hints: HintRules::DEFAULT,
             timeouts: Timeouts::DEFAULT,
+            base: None,
             headers: HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(PRODUCT))]),
             max_response_bytes: MAX_RESPONSE_BYTES,
             seed: None,
@@ -102,16 +137,19 @@ impl Client {
 
     /// A call of this URL by any method.
     ///
-    /// A URL that is none fails when the call is sent, before anything else happens.
+    /// A relative URL is joined to the base URL, whose path it keeps as a prefix, with or without
+    /// a slash before it. A URL that is none, or that is written to be read in two ways, fails when
+    /// the call is sent, before anything else happens (R-C-1). A fragment is not sent.
     pub fn call(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
-        let url = url.as_ref().parse::<Uri>().map_err(Error::invalid_request);
-        RequestBuilder::new(self.clone(), method, url)
+        let target = resolve(url.as_ref(), self.inner.base.as_ref());
+        RequestBuilder::new(self.clone(), method, target.map_err(Error::invalid_request))
     }
 
-    /// This very request, with the client's default headers where it has none of that name.
+    /// This very request, with the client's default headers where it has none of that name. Its URI
+    /// is treated like any other URL: see [`Client::call`].
     pub fn request<B: Into<Body>>(&self, request: http::Request<B>) -> RequestBuilder {
         let (head, body) = request.into_parts();
-        let mut call = RequestBuilder::new(self.clone(), head.method, Ok(head.uri)).body(body);
+        let mut call = self.call(head.method, head.uri.to_string()).body(body);
         call.replace_headers(head.headers);
         call
     }
@@ -119,6 +157,11 @@ impl Client {
     /// What the connections are doing now, and have done so far.
     pub fn pool(&self) -> PoolFigures {
         self.inner.transport.pool()
+    }
+
+    /// The time on the transport's clock, for [`RequestBuilder::deadline`].
+    pub fn now(&self) -> Timestamp {
+        self.inner.transport.clock().now()
     }
 
     /// The name of the transport.
@@ -162,6 +205,7 @@ pub struct ClientBuilder {
     replay: ReplayRules,
     hints: HintRules,
     timeouts: Timeouts,
+    base: Option<Result<Base, UrlError>>,
     headers: HeaderMap,
     max_response_bytes: u64,
     seed: Option<u64>,
@@ -227,13 +271,33 @@ impl ClientBuilder {
         self.settings.get_or_insert_default()
     }
 
-    /// A header of every request that has none of this name (R-C-2).
+    /// Where relative URLs begin. Its path is a prefix of theirs, which no `..` climbs above.
+    ///
+    /// Absolute URLs of other origins can still be called, and are sent without any default header
+    /// (R-C-1). What is wrong with it is said by [`ClientBuilder::build`].
+    pub fn base_url(self, url: impl AsRef<str>) -> Self {
+        Self { base: Some(Base::parse(url.as_ref())), ..self }
+    }
+
+    /// A header of every request that has none of this name, to the base URL's origin, or to any
+    /// where there is no base URL (R-C-2).
     pub fn default_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.insert(name, value);
         self
     }
 
-    /// Sends no `User-Agent` unless a request has one; by default it names this crate.
+    /// These as default headers, each instead of those of the same name.
+    pub fn default_headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
+        self
+    }
+
+    /// The `User-Agent`, a default header like any other; it names this crate if nothing is said.
+    pub fn user_agent(self, value: HeaderValue) -> Self {
+        self.default_header(USER_AGENT, value)
+    }
+
+    /// Sends no `User-Agent` unless a request has one.
     pub fn no_user_agent(mut self) -> Self {
         self.headers.remove(USER_AGENT);
         self
@@ -254,8 +318,13 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] where there is no transport under these settings, or no randomness.
+    /// [`BuildError`] where there is no transport under these settings, where the base URL is none,
+    /// where a default header would be the framing of every body, and where the operating system
+    /// gives no randomness.
     pub fn build(self) -> Result<Client, BuildError> {
+        if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| self.headers.contains_key(name)) {
+            return Err(BuildError::Framing);
+        }
         let rng = match self.seed {
             Some(seed) => Xoshiro256PlusPlus::seed_from_u64(seed),
             None => {
@@ -270,11 +339,13 @@ impl ClientBuilder {
             replay: self.replay,
             hints: self.hints,
             timeouts: self.timeouts,
+            base: self.base.transpose().map_err(BuildError::BaseUrl)?,
             headers: self.headers,
             max_response_bytes: self.max_response_bytes,
             upstreams: Upstreams::new(self.budget),
             rng: Mutex::new(rng),
             closed: AtomicBool::new(false),
+            open: Arc::new(()),
         };
         Ok(Client { inner: Arc::new(inner) })
     }
@@ -289,7 +360,7 @@ impl fmt::Debug for ClientBuilder {
     }
 }
 
-/// Why a client cannot be built.
+/// Why there is no client.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum BuildError {
@@ -297,6 +368,10 @@ pub enum BuildError {
     Transport(NoTransport),
     /// The operating system gave no randomness for the jitter. Give a seed of your own.
     Randomness(getrandom::Error),
+    /// The base URL cannot be one.
+    BaseUrl(UrlError),
+    /// A default header is `Content-Length` or `Transfer-Encoding`: framing belongs to a body.
+    Framing,
 }
 
 impl fmt::Display for BuildError {
@@ -305,6 +380,10 @@ impl fmt::Display for BuildError {
             Self::Transport(source) => source.fmt(f),
             Self::Randomness(_) => {
                 f.write_str("the operating system gave no randomness for the jitter")
+            }
+            Self::BaseUrl(_) => f.write_str("the base URL cannot be one"),
+            Self::Framing => {
+                f.write_str("Content-Length and Transfer-Encoding cannot be default headers")
             }
         }
     }
@@ -316,6 +395,8 @@ impl StdError for BuildError {
             // Its words are this error's own.
             Self::Transport(source) => source.source(),
             Self::Randomness(source) => Some(source),
+            Self::BaseUrl(source) => Some(source),
+            Self::Framing => None,
         }
     }
 }

@@ -3,27 +3,27 @@
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
-use bytes::{Bytes, BytesMut};
-use http::Request;
-use http_body_util::BodyExt;
+use bytes::BytesMut;
+use http::{HeaderMap, Method, Request, Uri};
 use redial_engine::{
-    Action, Attempt, Call, Delivery, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause,
-    Policy, Reason, Retry, Timestamp, Upstream, Verdict,
+    Action, Attempt, Call, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause, Policy, Reason,
+    Retry, Timestamp, Upstream, Verdict,
 };
 
-use crate::body::Body;
+use crate::body::{Body, Feed};
 use crate::client::Inner;
-use crate::clock::race;
+use crate::clock::{Clock, race};
 use crate::error::Error;
-use crate::history::{AttemptRecord, Wait};
+use crate::headers::with_defaults;
+use crate::history::{AttemptRecord, History, Wait};
 use crate::origin::Origin;
-use crate::response::Response;
+use crate::reading::{read_all, read_into, read_some};
 use crate::transport::{Answer, Exchange, ResponseBody, Timeouts, TransportError};
 use crate::upstreams::lock;
 
 /// How much of a response is read that will be retried, and how long that may take, so that its
 /// connection can be used again (R-P-10).
-const DRAIN_BYTES: usize = 64 * 1024;
+const DRAIN_BYTES: u64 = 64 * 1024;
 const DRAIN_TIME: Duration = Duration::from_millis(100);
 
 type SyncPolicy = dyn Policy + Send + Sync;
@@ -34,12 +34,48 @@ pub(crate) struct Job<'a> {
     pub(crate) policy: &'a SyncPolicy,
     pub(crate) call: Call,
     pub(crate) origin: Origin,
-    pub(crate) request: Request<Body>,
+    pub(crate) method: Method,
+    pub(crate) url: Uri,
+    /// The call's own headers, and those that are added where it has none of a name.
+    pub(crate) headers: HeaderMap,
+    pub(crate) defaults: Option<&'a HeaderMap>,
+    pub(crate) body: Body,
     pub(crate) timeouts: Timeouts,
+    pub(crate) reading: Reading,
+}
+
+/// What is done with the body of a response that is not retried.
+#[derive(Clone, Copy)]
+pub(crate) enum Reading {
+    /// It is part of the attempt, and of at most so many bytes (R-D-8, R-C-4).
+    Whole(u64),
+    /// It is the caller's to read.
+    Live,
+}
+
+/// What a call ends with, where there was a response.
+pub(crate) struct Ended {
+    pub(crate) head: http::response::Parts,
+    pub(crate) body: Content,
+    pub(crate) reason: Option<Reason>,
+    pub(crate) attempts: History,
+}
+
+/// The body of a response, as far as it was read.
+pub(crate) enum Content {
+    Read(Read),
+    Live(ResponseBody),
+}
+
+/// What was read of a body, and whether that is all.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) bytes: bytes::Bytes,
+    pub(crate) complete: bool,
 }
 
 /// Makes a call.
-pub(crate) async fn run(job: Job<'_>) -> Result<Response, Error> {
+pub(crate) async fn run(job: Job<'_>) -> Result<Ended, Error> {
     let clock = job.client.transport.clock();
     let mut run = Run::new(&job);
     let retry = Retry::new(job.policy);
@@ -65,7 +101,7 @@ type Token<'a> = Attempt<&'a SyncPolicy>;
 /// What follows an attempt.
 enum Step<'a> {
     Go(Action<&'a SyncPolicy>),
-    End(Box<Result<Response, Error>>),
+    End(Box<Result<Ended, Error>>),
 }
 
 /// A call under way: what it shares with others, and what it has come to so far.
@@ -73,16 +109,15 @@ struct Run<'a> {
     job: &'a Job<'a>,
     upstream: Arc<Mutex<Upstream>>,
     began: Timestamp,
-    history: Vec<AttemptRecord>,
+    history: History,
     last_response: Option<Kept>,
     last_error: Option<Error>,
 }
 
-/// A response whose body has been read, as far as it was.
+/// A response that may have to be handed over.
 struct Kept {
     head: http::response::Parts,
-    body: Bytes,
-    complete: bool,
+    body: Content,
 }
 
 impl<'a> Run<'a> {
@@ -91,7 +126,7 @@ impl<'a> Run<'a> {
             job,
             upstream: job.client.upstreams.of(&job.origin),
             began: job.client.transport.clock().now(),
-            history: Vec::new(),
+            history: History::new(),
             last_response: None,
             last_error: None,
         }
@@ -104,28 +139,27 @@ impl<'a> Run<'a> {
     /// Sends the request once and finishes the attempt.
     async fn attempt(&mut self, attempt: Token<'a>) -> Step<'a> {
         let started = self.now();
-        let exchange = match self.exchange(&attempt) {
-            Ok(exchange) => exchange,
-            Err(error) => return self.failed(attempt, started, error),
+        let Some(body) = self.job.body.again() else {
+            let error = TransportError::unsent(FailureKind::BodySpent);
+            return self.failed(attempt, started, error, None);
         };
+        let feed = body.feed();
+        let exchange = self.exchange(&attempt, body);
         match self.job.client.transport.send(exchange).await {
-            Ok(answer) => self.answered(attempt, started, answer).await,
-            Err(error) => self.failed(attempt, started, error),
+            Ok(answer) => self.answered(attempt, started, answer, feed).await,
+            Err(error) => self.failed(attempt, started, error, feed),
         }
     }
 
-    fn exchange(&self, attempt: &Token<'a>) -> Result<Exchange, TransportError> {
-        let Some(body) = self.job.request.body().again() else {
-            return Err(TransportError::unsent(FailureKind::BodySpent));
-        };
+    fn exchange(&self, attempt: &Token<'a>, body: Body) -> Exchange {
         let mut request = Request::new(body);
-        *request.method_mut() = self.job.request.method().clone();
-        *request.uri_mut() = self.job.request.uri().clone();
-        *request.headers_mut() = self.job.request.headers().clone();
+        *request.method_mut() = self.job.method.clone();
+        *request.uri_mut() = self.job.url.clone();
+        *request.headers_mut() = with_defaults(&self.job.headers, self.job.defaults);
         let mut exchange = Exchange::new(request, self.job.timeouts);
         exchange.cutoff = attempt.deadline();
         exchange.fresh_connection = attempt.needs_fresh_connection();
-        Ok(exchange)
+        exchange
     }
 
     /// A response head has come. Whether its body is part of the attempt depends on what the
@@ -135,66 +169,72 @@ impl<'a> Run<'a> {
         attempt: Token<'a>,
         started: Timestamp,
         answer: Answer,
+        feed: Option<Arc<Feed>>,
     ) -> Step<'a> {
         let Answer { response, reused } = answer;
         let clock = self.job.client.transport.clock();
         let outcome = self.job.client.hints.outcome(&response, || clock.wall());
         let (head, body) = response.into_parts();
-        match self.job.policy.judge(&outcome) {
-            Judgement::Retry { .. } => {
-                self.retryable(attempt, started, Head { head, outcome, reused }, body).await
-            }
-            Judgement::Final | Judgement::Refused => {
-                match read_all(body, self.job.client.max_response_bytes).await {
-                    Ok(body) => {
-                        let kept = Kept { head, body, complete: true };
-                        let verdict = self.finish(attempt, started, outcome, reused);
-                        self.go_on(verdict, Some(kept), None)
-                    }
-                    Err(error) => self.failed(attempt, started, reused_as(error, reused)),
-                }
-            }
+        if matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. }) {
+            return self.retryable(attempt, started, Head { head, outcome, reused }, body).await;
         }
+        let body = match self.job.reading {
+            Reading::Live => Content::Live(body),
+            Reading::Whole(limit) => match read_all(body, limit).await {
+                Ok(bytes) => Content::Read(Read { bytes, complete: true }),
+                Err(error) => {
+                    return self.failed(attempt, started, reused_as(error, reused), feed);
+                }
+            },
+        };
+        let verdict = self.finish(attempt, started, outcome, reused);
+        self.go_on(verdict, Some(Kept { head, body }), None)
     }
 
     /// A response whose status is retried: its body is read only as far as it is of use.
     async fn retryable(
         &mut self,
-        attempt: Token<'a>,
+        mut attempt: Token<'a>,
         started: Timestamp,
         head: Head,
         body: ResponseBody,
     ) -> Step<'a> {
         let Head { head, outcome, reused } = head;
+        self.declare_spent(&mut attempt);
         let verdict = self.finish(attempt, started, outcome, reused);
-        let (body, complete) = match &verdict {
-            Verdict::Next(Action::Sleep(_) | Action::Send(_)) => self.drain(body).await,
-            Verdict::Next(Action::GiveUp(_)) | Verdict::Done(_) => {
-                read_some(body, self.job.client.max_response_bytes).await
+        let body = match (&verdict, self.job.reading) {
+            (Verdict::Next(Action::Sleep(_) | Action::Send(_)), _) => {
+                Content::Read(drain(self.job.client.transport.clock(), body).await)
             }
+            (_, Reading::Whole(limit)) => Content::Read(read_some(body, limit).await),
+            (_, Reading::Live) => Content::Live(body),
         };
-        self.go_on(verdict, Some(Kept { head, body, complete }), None)
-    }
-
-    async fn drain(&self, body: ResponseBody) -> (Bytes, bool) {
-        let mut some = BytesMut::new();
-        let clock = self.job.client.transport.clock();
-        let limit = clock.sleep_until(clock.now().saturating_add(DRAIN_TIME));
-        let complete = race(read_into(&mut some, body, DRAIN_BYTES as u64), limit).await;
-        (some.freeze(), matches!(complete, Some(Ok(()))))
+        self.go_on(verdict, Some(Kept { head, body }), None)
     }
 
     fn failed(
         &mut self,
-        attempt: Token<'a>,
+        mut attempt: Token<'a>,
         started: Timestamp,
         error: TransportError,
+        feed: Option<Arc<Feed>>,
     ) -> Step<'a> {
+        self.declare_spent(&mut attempt);
+        let error = match feed.and_then(|feed| feed.take_failure()) {
+            Some(source) => of_the_body(&error, source),
+            None => error,
+        };
         let failure = error.failure();
-        let outcome = Outcome::Failure(failure);
-        let verdict = self.finish(attempt, started, outcome, failure.reused);
-        let error = Error::of_transport(error).with_url(self.job.request.uri());
+        let verdict = self.finish(attempt, started, Outcome::Failure(failure), failure.reused);
+        let error = Error::of_transport(error).with_url(&self.job.url);
         self.go_on(verdict, None, Some(error))
+    }
+
+    /// R-D-5: nothing is sent again of which something was pulled.
+    fn declare_spent(&self, attempt: &mut Token<'a>) {
+        if self.job.body.is_spent() {
+            attempt.body_spent();
+        }
     }
 
     /// Tells the engine what came of the attempt, and notes it down.
@@ -242,7 +282,7 @@ impl<'a> Run<'a> {
     }
 
     /// The caller gets the last response, if there was one, or the last error.
-    fn give_up(&mut self, why: GiveUp) -> Result<Response, Error> {
+    fn give_up(&mut self, why: GiveUp) -> Result<Ended, Error> {
         let (response, error) = (self.last_response.take(), self.last_error.take());
         self.end(response, error, Some(why.reason))
     }
@@ -252,15 +292,14 @@ impl<'a> Run<'a> {
         response: Option<Kept>,
         error: Option<Error>,
         reason: Option<Reason>,
-    ) -> Result<Response, Error> {
+    ) -> Result<Ended, Error> {
         let attempts = core::mem::take(&mut self.history);
-        if let Some(Kept { head, body, complete }) = response {
-            return Ok(Response { head, body, complete, reason, attempts });
+        if let Some(Kept { head, body }) = response {
+            return Ok(Ended { head, body, reason, attempts });
         }
         // Nothing was sent at all only where the deadline was past from the start.
-        let error = error.unwrap_or_else(|| {
-            Error::new(FailureKind::Deadline, None).with_url(self.job.request.uri())
-        });
+        let error = error
+            .unwrap_or_else(|| Error::new(FailureKind::Deadline, None).with_url(&self.job.url));
         Err(error.with_history(reason, attempts))
     }
 }
@@ -272,37 +311,18 @@ struct Head {
     reused: bool,
 }
 
-/// Reads a whole body, of at most so many bytes.
-async fn read_all(body: ResponseBody, limit: u64) -> Result<Bytes, TransportError> {
-    let mut bytes = BytesMut::new();
-    read_into(&mut bytes, body, limit).await?;
-    Ok(bytes.freeze())
+/// Reads so much of a response that its connection can be used again, if that is little.
+async fn drain(clock: &dyn Clock, body: ResponseBody) -> Read {
+    let mut some = BytesMut::new();
+    let limit = clock.sleep_until(clock.now().saturating_add(DRAIN_TIME));
+    let complete = race(read_into(&mut some, body, DRAIN_BYTES), limit).await;
+    Read { bytes: some.freeze(), complete: matches!(complete, Some(Ok(()))) }
 }
 
-/// Reads what there is of a body, and says whether that is all.
-async fn read_some(body: ResponseBody, limit: u64) -> (Bytes, bool) {
-    let mut bytes = BytesMut::new();
-    let complete = read_into(&mut bytes, body, limit).await.is_ok();
-    (bytes.freeze(), complete)
-}
-
-/// Reads a body, and fails where it fails or is longer than the limit.
-async fn read_into(
-    bytes: &mut BytesMut,
-    mut body: ResponseBody,
-    limit: u64,
-) -> Result<(), TransportError> {
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame?.into_data() else { continue };
-        let room = limit.saturating_sub(bytes.len() as u64);
-        let fitting = data.len().min(usize::try_from(room).unwrap_or(usize::MAX));
-        bytes.extend_from_slice(data.get(..fitting).unwrap_or(&data));
-        if fitting < data.len() {
-            let failure = Failure::new(FailureKind::ResponseTooLarge, Delivery::Answered);
-            return Err(TransportError::new(failure));
-        }
-    }
-    Ok(())
+/// The attempt failed because its own body did: whatever the transport makes of that.
+fn of_the_body(error: &TransportError, source: crate::transport::BoxError) -> TransportError {
+    let delivery = error.failure().delivery;
+    TransportError::with_source(Failure::new(FailureKind::InvalidRequest, delivery), source)
 }
 
 /// The same error, on a connection that had, or had not, served another request before.

@@ -3,6 +3,10 @@
 use core::time::Duration;
 
 use redial_engine::{Outcome, PauseCause};
+use smallvec::SmallVec;
+
+/// The attempts of a call, without an allocation where there was only one.
+pub(crate) type History = SmallVec<[AttemptRecord; 1]>;
 
 /// What one attempt came to, and what followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,14 +14,20 @@
 //! |---|---|
 //! | `client.rs` | [`Client`] and its builder |
 //! | `request.rs` | [`RequestBuilder`]: one call, and its own settings |
+//! | `url.rs`, `headers.rs` | where a request goes, and with which headers |
 //! | `driver.rs` | the one async loop |
+//! | `reading.rs`, `streaming.rs` | response bodies, read into memory or as they arrive |
 //! | `response.rs`, `error.rs`, `history.rs` | what a call ends with |
 //! | `transport.rs`, `clock.rs` | the traits that a transport implements |
 //! | `into_transport.rs` | from a choice to a transport |
 //! | `settings.rs` | what every transport can be told |
 //! | `config.rs` | a whole client as configuration (feature `serde`) |
-//! | `body.rs` | request bodies |
+//! | `body/` | request bodies; `feed.rs` is a stream that attempts take turns in reading |
 //! | `origin.rs`, `upstreams.rs` | what calls to one origin share |
+//!
+//! # Features
+//!
+//! `json` (default) adds JSON bodies, of requests and of responses; `serde` adds `ClientConfig`.
 #![forbid(unsafe_code)]
 
 mod body;
@@ -31,16 +37,21 @@ mod clock;
 mod config;
 mod driver;
 mod error;
+mod headers;
 mod history;
 mod into_transport;
 mod origin;
+mod reading;
 mod request;
 mod response;
 mod settings;
+mod streaming;
 mod transport;
 mod upstreams;
+mod url;
 
-pub use body::{Body, BodyError};
+pub use crate::url::UrlError;
+pub use body::{Body, BodyError, StreamError};
 pub use client::{BuildError, Client, ClientBuilder};
 pub use clock::{Clock, race};
 #[cfg(feature = "serde")]
@@ -55,6 +66,7 @@ pub use response::Response;
 pub use settings::{
     HeadLimit, Identity, PoolLimits, Protocol, Roots, Settings, SettingsError, Tls,
 };
+pub use streaming::{StreamingBody, StreamingResponse};
 pub use transport::{
     Answer, BoxError, BoxFuture, Exchange, PoolFigures, ResponseBody, Timeouts, Transport,
     TransportError,

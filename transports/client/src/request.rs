@@ -6,18 +6,24 @@ use core::sync::atomic::Ordering;
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use http::{Method, Uri};
-use http_body::Body as _;
-use redial_engine::{Call, FailureKind, Policy, Replay};
+use redial_engine::{Call, FailureKind, Policy, Replay, Timestamp};
+use serde::Serialize;
 
 use crate::body::Body;
 use crate::client::{Client, SharedPolicy};
-use crate::driver::{self, Job};
-use crate::error::Error;
-use crate::origin::Origin;
+use crate::driver::{self, Ended, Job, Reading};
+use crate::error::{Error, presentable};
+use crate::headers::check;
 use crate::response::Response;
-use crate::transport::Timeouts;
+use crate::streaming::StreamingResponse;
+use crate::transport::{BoxError, Timeouts};
+use crate::url::{Target, with_query};
+
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A call to be sent, and what is particular to it.
 ///
@@ -27,32 +33,34 @@ use crate::transport::Timeouts;
 pub struct RequestBuilder {
     client: Client,
     method: Method,
-    url: Result<Uri, Error>,
+    target: Result<Target, Error>,
+    query: String,
     headers: HeaderMap,
     body: Body,
     replay: Option<Replay>,
     timeouts: Timeouts,
     policy: Option<SharedPolicy>,
-    max_attempts: Option<NonZeroU32>,
-    attempt_timeout: Option<Duration>,
-    timeout: Option<Duration>,
+    call: Call,
+    max_response_bytes: u64,
 }
 
 impl RequestBuilder {
-    pub(crate) fn new(client: Client, method: Method, url: Result<Uri, Error>) -> Self {
-        let timeouts = client.inner.timeouts;
+    pub(crate) fn new(client: Client, method: Method, target: Result<Target, Error>) -> Self {
+        let (timeouts, max_response_bytes) =
+            (client.inner.timeouts, client.inner.max_response_bytes);
         Self {
             client,
             method,
-            url,
+            target,
+            query: String::new(),
             headers: HeaderMap::new(),
             body: Body::empty(),
             replay: None,
             timeouts,
             policy: None,
-            max_attempts: None,
-            attempt_timeout: None,
-            timeout: None,
+            // Whether it may be repeated is known when it is sent.
+            call: Call::new(Replay::Never),
+            max_response_bytes,
         }
     }
 
@@ -71,16 +79,92 @@ impl RequestBuilder {
         match (name.try_into(), value.try_into()) {
             (Ok(name), Ok(value)) => {
                 self.headers.append(name, value);
+                self
             }
-            (Err(error), _) => self.url = Err(Error::invalid_request(error.into())),
-            (_, Err(error)) => self.url = Err(Error::invalid_request(error.into())),
+            (Err(error), _) => self.wrong(error.into()),
+            (_, Err(error)) => self.wrong(error.into()),
         }
+    }
+
+    /// These headers, each instead of those of the same name that this call has already.
+    pub fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers.extend(headers);
         self
+    }
+
+    /// `Authorization: Bearer` with this token. It is shown nowhere.
+    pub fn bearer_auth(self, token: impl fmt::Display) -> Self {
+        self.authorization(format!("Bearer {token}"))
+    }
+
+    /// `Authorization: Basic` with this name and password (RFC 7617). It is shown nowhere.
+    ///
+    /// A name with a colon in it fails the call: a server would take what follows for the password.
+    pub fn basic_auth(self, name: impl fmt::Display, password: Option<&str>) -> Self {
+        let name = name.to_string();
+        if name.contains(':') {
+            return self.wrong("the user name has a colon in it, which ends one (RFC 7617)");
+        }
+        let pair = format!("{name}:{}", password.unwrap_or_default());
+        self.authorization(format!("Basic {}", BASE64.encode(pair)))
+    }
+
+    fn authorization(mut self, credentials: String) -> Self {
+        match HeaderValue::try_from(credentials) {
+            Ok(mut value) => {
+                value.set_sensitive(true);
+                self.headers.insert(AUTHORIZATION, value);
+                self
+            }
+            Err(error) => self.wrong(error),
+        }
+    }
+
+    /// More of the query: pairs, or any struct or map of plain values, in URL encoding.
+    ///
+    /// It is added to what the URL has already. What cannot be encoded fails the call.
+    pub fn query(mut self, query: &(impl Serialize + ?Sized)) -> Self {
+        match serde_urlencoded::to_string(query) {
+            Ok(pairs) => {
+                if !self.query.is_empty() && !pairs.is_empty() {
+                    self.query.push('&');
+                }
+                self.query.push_str(&pairs);
+                self
+            }
+            Err(error) => self.wrong(error),
+        }
     }
 
     /// The body.
     pub fn body(self, body: impl Into<Body>) -> Self {
         Self { body: body.into(), ..self }
+    }
+
+    /// The body as JSON, with its `Content-Type` where the call has none.
+    ///
+    /// What cannot be written as JSON fails the call.
+    #[cfg(feature = "json")]
+    pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => self.body(bytes).content_type("application/json"),
+            Err(error) => self.wrong(error),
+        }
+    }
+
+    /// The body as a form, URL-encoded, with its `Content-Type` where the call has none.
+    ///
+    /// What cannot be encoded fails the call.
+    pub fn form(self, form: &(impl Serialize + ?Sized)) -> Self {
+        match serde_urlencoded::to_string(form) {
+            Ok(text) => self.body(text).content_type("application/x-www-form-urlencoded"),
+            Err(error) => self.wrong(error),
+        }
+    }
+
+    fn content_type(mut self, value: &'static str) -> Self {
+        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(value));
+        self
     }
 
     /// Whether this call may be repeated, whatever its method (R-D-4).
@@ -93,9 +177,57 @@ impl RequestBuilder {
         self.replay(Replay::Freely)
     }
 
+    /// An `Idempotency-Key` of the client's making, the same over all attempts of the call, with
+    /// which the server can tell a repetition: the call may be repeated freely.
+    ///
+    /// It is 122 random bits, written as a UUID (RFC 9562, version 4).
+    pub fn idempotency_key(self) -> Self {
+        let key = self.client.inner.random_uuid();
+        self.with_idempotency_key(key)
+    }
+
+    /// This `Idempotency-Key`, which the caller may use again for another call of the same meaning.
+    /// The call may be repeated freely.
+    pub fn with_idempotency_key(
+        mut self,
+        key: impl TryInto<HeaderValue, Error: Into<http::Error>>,
+    ) -> Self {
+        match key.try_into() {
+            Ok(key) => {
+                self.headers.insert(IDEMPOTENCY_KEY, key);
+                self.idempotent()
+            }
+            Err(error) => self.wrong(error.into()),
+        }
+    }
+
     /// The longest silences of this call, instead of the client's.
     pub fn timeouts(self, timeouts: Timeouts) -> Self {
         Self { timeouts, ..self }
+    }
+
+    /// The longest time to a usable connection, instead of the client's (R-T-1).
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.connect = timeout;
+        self
+    }
+
+    /// The longest silence while waiting for the response, instead of the client's (R-T-2).
+    pub fn read_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.read = timeout;
+        self
+    }
+
+    /// The longest time that the server accepts nothing, instead of the client's (R-T-3).
+    pub fn write_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.write = timeout;
+        self
+    }
+
+    /// The longest wait for a connection slot, instead of the client's (R-T-4).
+    pub fn pool_timeout(mut self, timeout: Duration) -> Self {
+        self.timeouts.pool = timeout;
+        self
     }
 
     /// The policy of this call, instead of the client's.
@@ -105,20 +237,31 @@ impl RequestBuilder {
 
     /// The most attempts of this call, the first included, instead of the policy's.
     pub fn max_attempts(self, attempts: NonZeroU32) -> Self {
-        Self { max_attempts: Some(attempts), ..self }
+        Self { call: self.call.max_attempts(attempts), ..self }
     }
 
     /// The longest time that one attempt may take, instead of the policy's.
     pub fn attempt_timeout(self, timeout: Duration) -> Self {
-        Self { attempt_timeout: Some(timeout), ..self }
+        Self { call: self.call.attempt_timeout(timeout), ..self }
     }
 
     /// The longest time that the call may take, its waits included, instead of the policy's.
     pub fn timeout(self, timeout: Duration) -> Self {
-        Self { timeout: Some(timeout), ..self }
+        Self { call: self.call.timeout(timeout), ..self }
     }
 
-    /// Makes the call.
+    /// The point in time, on the clock of [`Client::now`], at and after which nothing is begun. It
+    /// holds beside a timeout: whichever comes first (R-T-5).
+    pub fn deadline(self, at: Timestamp) -> Self {
+        Self { call: self.call.deadline(at), ..self }
+    }
+
+    /// The largest body that is read into memory, instead of the client's (R-C-4).
+    pub fn max_response_bytes(self, bytes: u64) -> Self {
+        Self { max_response_bytes: bytes, ..self }
+    }
+
+    /// Makes the call, and reads the whole response into memory.
     ///
     /// Dropping the future cancels it: nothing more is sent (R-T-7).
     ///
@@ -126,67 +269,61 @@ impl RequestBuilder {
     ///
     /// [`Error`] where no usable response came. A response is `Ok` whatever its status.
     pub async fn send(self) -> Result<Response, Error> {
-        let url = self.url?;
-        let origin = match Origin::of(&url) {
-            Ok(origin) => origin,
-            Err(error) => return Err(Error::invalid_request(error).with_url(&url)),
-        };
+        let reading = Reading::Whole(self.max_response_bytes);
+        let (ended, url) = self.run(reading).await?;
+        Ok(Response::new(ended, url))
+    }
+
+    /// Makes the call, and hands over the response when its head has come.
+    ///
+    /// The body is the caller's to read, and no longer part of the call: where it fails, nothing is
+    /// retried (R-D-8). Dropping the future cancels the call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where no response head came. A response is `Ok` whatever its status.
+    pub async fn send_streaming(self) -> Result<StreamingResponse, Error> {
+        let limit = self.max_response_bytes;
+        let open = Arc::clone(&self.client.inner.open);
+        let (ended, url) = self.run(Reading::Live).await?;
+        Ok(StreamingResponse::new(ended, url, limit, open))
+    }
+
+    async fn run(self, reading: Reading) -> Result<(Ended, Uri), Error> {
+        let Target { url, origin, home } = with_query(self.target?, &self.query)?;
         let client = &*self.client.inner;
         if client.closed.load(Ordering::Acquire) {
             return Err(Error::new(FailureKind::ClientClosed, None).with_url(&url));
         }
-        let mut headers = self.headers;
-        fill(&mut headers, &client.headers);
-        if let Err(wrong) = check(&self.method, &mut headers, &self.body) {
+        let (method, body, mut headers) = (self.method, self.body, self.headers);
+        if let Err(wrong) = check(&method, &mut headers, &body) {
             return Err(Error::invalid_request(wrong).with_url(&url));
         }
-        let replay = self.replay.unwrap_or_else(|| client.replay.judge(&self.method, &headers));
-        let mut call = Call::new(replay);
-        if let Some(attempts) = self.max_attempts {
-            call = call.max_attempts(attempts);
-        }
-        if let Some(timeout) = self.attempt_timeout {
-            call = call.attempt_timeout(timeout);
-        }
-        if let Some(timeout) = self.timeout {
-            call = call.timeout(timeout);
-        }
-        let mut request = http::Request::new(self.body);
-        *request.method_mut() = self.method;
-        *request.uri_mut() = url;
-        *request.headers_mut() = headers;
-        let policy = self.policy.as_deref().unwrap_or(&*client.policy);
-        driver::run(Job { client, policy, call, origin, request, timeouts: self.timeouts }).await
+        let replay = self.replay.unwrap_or_else(|| client.replay.judge(&method, &headers));
+        let job = Job {
+            client,
+            policy: self.policy.as_deref().unwrap_or(&*client.policy),
+            call: self.call.replay(replay),
+            origin,
+            method,
+            url: url.clone(),
+            headers,
+            // The defaults may be secret, and are for the base origin alone (R-C-1, R-C-2).
+            defaults: home.then_some(&client.headers),
+            body,
+            timeouts: self.timeouts,
+            reading,
+        };
+        Ok((driver::run(job).await?, url))
     }
-}
 
-/// Adds the defaults of every name that the headers do not have.
-fn fill(headers: &mut HeaderMap, defaults: &HeaderMap) {
-    for (name, value) in defaults {
-        if let Entry::Vacant(entry) = headers.entry(name) {
-            entry.insert(value.clone());
+    /// The call cannot be sent. What was wrong first is what is said.
+    fn wrong(mut self, source: impl Into<BoxError>) -> Self {
+        if self.target.is_ok() {
+            self.target = Err(Error::invalid_request(source));
         }
+        self
     }
-}
-
-/// Refuses what no transport can send in good order, and leaves the framing to the transport: a
-/// length that is not the body's would make the server take the next request for this body, or the
-/// other way round.
-fn check(method: &Method, headers: &mut HeaderMap, body: &Body) -> Result<(), &'static str> {
-    if *method == Method::CONNECT {
-        return Err("CONNECT opens a tunnel, and this client has no use for one");
-    }
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return Err("the framing of the body is not the caller's: leave Transfer-Encoding out");
-    }
-    let length = body.size_hint().exact();
-    let right =
-        |value: &HeaderValue| value.to_str().is_ok_and(|value| value.parse().ok() == length);
-    if !headers.get_all(CONTENT_LENGTH).into_iter().all(right) {
-        return Err("Content-Length is not the length of the body: leave it out");
-    }
-    headers.remove(CONTENT_LENGTH);
-    Ok(())
 }
 
 impl fmt::Debug for RequestBuilder {
@@ -194,7 +331,7 @@ impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBuilder")
             .field("method", &self.method)
-            .field("url", &self.url.as_ref().map(crate::error::presentable))
+            .field("url", &self.target.as_ref().map(|target| presentable(&target.url)))
             .field("timeouts", &self.timeouts)
             .finish_non_exhaustive()
     }

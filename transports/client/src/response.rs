@@ -4,10 +4,13 @@ use core::fmt;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version};
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode, Uri, Version};
 use redial_engine::Reason;
 
-use crate::history::AttemptRecord;
+use crate::driver::{Content, Ended, Read};
+use crate::error::Error;
+use crate::history::{AttemptRecord, History};
 
 /// The response that a call ended with, whatever its status, and the history of its attempts.
 ///
@@ -18,10 +21,21 @@ pub struct Response {
     pub(crate) body: Bytes,
     pub(crate) complete: bool,
     pub(crate) reason: Option<Reason>,
-    pub(crate) attempts: Vec<AttemptRecord>,
+    pub(crate) attempts: History,
+    pub(crate) url: Uri,
 }
 
 impl Response {
+    pub(crate) fn new(ended: Ended, url: Uri) -> Self {
+        let Ended { head, body, reason, attempts } = ended;
+        let Read { bytes, complete } = match body {
+            Content::Read(read) => read,
+            // What is read into memory is never handed over live.
+            Content::Live(_) => Read::default(),
+        };
+        Self { head, body: bytes, complete, reason, attempts, url }
+    }
+
     /// The status code.
     pub const fn status(&self) -> StatusCode {
         self.head.status
@@ -42,9 +56,51 @@ impl Response {
         &self.body
     }
 
-    /// The body as text; what is no UTF-8 is replaced.
+    /// The body as text.
+    ///
+    /// It is read as UTF-8, and what is none is replaced; as ISO 8859-1 where `Content-Type` says
+    /// so. Other character sets are the caller's to decode, from [`Response::body`].
     pub fn text(&self) -> Cow<'_, str> {
+        if self.is_latin1() {
+            return self.body.iter().map(|byte| char::from(*byte)).collect();
+        }
         String::from_utf8_lossy(&self.body)
+    }
+
+    fn is_latin1(&self) -> bool {
+        let media_type = self.headers().get(CONTENT_TYPE).and_then(|it| it.to_str().ok());
+        media_type.into_iter().flat_map(|it| it.split(';').skip(1)).any(|parameter| {
+            parameter.split_once('=').is_some_and(|(name, value)| {
+                name.trim().eq_ignore_ascii_case("charset")
+                    && value.trim().trim_matches('"').eq_ignore_ascii_case("iso-8859-1")
+            })
+        })
+    }
+
+    /// The body, read as JSON.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] where it is none, or not of this type: see [`Error::is_decode`].
+    #[cfg(feature = "json")]
+    pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_slice(&self.body).map_err(|source| {
+            let error = Error::of_decoding(self.head.status, source);
+            error.with_url(&self.url).with_history(self.reason, self.attempts.clone())
+        })
+    }
+
+    /// This response where its status is below 400.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] with the status and the history otherwise: see [`Error::is_status`].
+    pub fn error_for_status(self) -> Result<Self, Error> {
+        if self.status().as_u16() < 400 {
+            return Ok(self);
+        }
+        let error = Error::of_status(self.head.status).with_url(&self.url);
+        Err(error.with_history(self.reason, self.attempts))
     }
 
     /// Whether the whole body is here.
@@ -63,6 +119,11 @@ impl Response {
     /// What every attempt came to, the first one first.
     pub fn attempts(&self) -> &[AttemptRecord] {
         &self.attempts
+    }
+
+    /// The body by itself.
+    pub fn into_body(self) -> Bytes {
+        self.body
     }
 
     /// The parts of the response, without its history.

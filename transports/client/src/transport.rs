@@ -240,7 +240,7 @@ impl StdError for TransportError {
 }
 
 /// What a kind of failure means, in words that complete "the attempt failed: ...".
-const fn describe(kind: FailureKind) -> &'static str {
+pub(crate) const fn describe(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Resolve => "the name could not be resolved",
         FailureKind::Connect => "no connection could be made",

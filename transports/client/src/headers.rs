@@ -1,0 +1,51 @@
+//! The headers of a request: what the caller set, the client's defaults, and nothing else.
+
+use http::Method;
+use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http_body::Body as _;
+
+use crate::body::Body;
+
+/// The caller's headers, and the defaults of every name that they do not have (R-C-2).
+pub(crate) fn with_defaults(own: &HeaderMap, defaults: Option<&HeaderMap>) -> HeaderMap {
+    let Some(defaults) = defaults else { return own.clone() };
+    if own.is_empty() {
+        return defaults.clone();
+    }
+    let mut headers = own.clone();
+    for name in defaults.keys() {
+        if let Entry::Vacant(entry) = headers.entry(name) {
+            let mut values = defaults.get_all(name).iter().cloned();
+            if let Some(first) = values.next() {
+                let mut entry = entry.insert_entry(first);
+                values.for_each(|value| entry.append(value));
+            }
+        }
+    }
+    headers
+}
+
+/// Refuses what no transport can send in good order, and leaves the framing to the transport: a
+/// length that is not the body's would make the server take the next request for this body, or the
+/// other way round.
+pub(crate) fn check(
+    method: &Method,
+    headers: &mut HeaderMap,
+    body: &Body,
+) -> Result<(), &'static str> {
+    if *method == Method::CONNECT {
+        return Err("CONNECT opens a tunnel, and this client has no use for one");
+    }
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return Err("the framing of the body is not the caller's: leave Transfer-Encoding out");
+    }
+    let length = body.size_hint().exact();
+    let right = |value: &HeaderValue| {
+        length.is_some() && value.to_str().is_ok_and(|value| value.parse().ok() == length)
+    };
+    if !headers.get_all(CONTENT_LENGTH).into_iter().all(right) {
+        return Err("Content-Length is not the length of the body: leave it out");
+    }
+    headers.remove(CONTENT_LENGTH);
+    Ok(())
+}

@@ -1,0 +1,316 @@
+//! From the text of a URL to where a request goes, or to what is wrong with it.
+//!
+//! The `url` crate parses as browsers do: it takes backslashes for slashes, drops tabs and
+//! newlines, and reads `0x7f.1` as an address. What looks like one place to a reader and is
+//! another to a parser is refused here before it is parsed (R-C-1).
+
+use core::error::Error as StdError;
+use core::fmt;
+use core::str::FromStr;
+
+use http::Uri;
+use http::uri::{Authority, PathAndQuery};
+use url::{Host, Url};
+
+use crate::error::Error;
+use crate::origin::{Origin, OriginError};
+use crate::transport::BoxError;
+
+/// Where relative URLs begin.
+#[derive(Clone, Debug)]
+pub(crate) struct Base {
+    scheme: http::uri::Scheme,
+    authority: Authority,
+    pub(crate) origin: Origin,
+    /// The path, without a slash at its end.
+    prefix: String,
+}
+
+impl Base {
+    /// The base that this URL says.
+    pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
+        let (uri, origin) = absolute(text)?;
+        if text.contains(['?', '#']) {
+            return Err(UrlError::BaseQuery);
+        }
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        let parts = uri.into_parts();
+        let (Some(scheme), Some(authority)) = (parts.scheme, parts.authority) else {
+            return Err(UrlError::Origin(OriginError::Relative));
+        };
+        Ok(Self { scheme, authority, origin, prefix })
+    }
+
+    /// A path below the base's own.
+    fn join(&self, relative: &str) -> Result<Uri, UrlError> {
+        let (path, query) = split(relative);
+        let rooted = path.starts_with('/');
+        let path = path.strip_prefix('/').unwrap_or(path);
+        stays_below(path)?;
+        // Nothing joined to a base is the base itself.
+        let bare = path.is_empty() && !rooted && !self.prefix.is_empty();
+        let slash = if bare { "" } else { "/" };
+        let mut target = format!("{}{slash}{path}{query}", self.prefix);
+        if !is_plain(&target) {
+            // The host does not matter: this resolves the dots that are left, and encodes.
+            let parsed = Url::parse(&format!("http://host{target}")).map_err(malformed)?;
+            target = parsed[url::Position::BeforePath..url::Position::AfterQuery].to_owned();
+        }
+        let target = PathAndQuery::try_from(target).map_err(malformed)?;
+        let mut parts = http::uri::Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(target);
+        Uri::from_parts(parts).map_err(malformed)
+    }
+}
+
+/// Where a request goes.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) url: Uri,
+    pub(crate) origin: Origin,
+    /// Whether that is the base's origin; without a base it always is.
+    pub(crate) home: bool,
+}
+
+/// Where this URL leads.
+pub(crate) fn resolve(text: &str, base: Option<&Base>) -> Result<Target, UrlError> {
+    refuse_tricks(text)?;
+    let text = text.split_once('#').map_or(text, |(text, _)| text);
+    match base {
+        Some(base) if !has_scheme(text) => {
+            if text.starts_with("//") {
+                return Err(UrlError::SchemeRelative);
+            }
+            Ok(Target { url: base.join(text)?, origin: base.origin.clone(), home: true })
+        }
+        base => {
+            let (url, origin) = absolute(text)?;
+            let home = base.is_none_or(|base| base.origin == origin);
+            Ok(Target { url, origin, home })
+        }
+    }
+}
+
+/// The same target, with more pairs in its query.
+pub(crate) fn with_query(target: Target, pairs: &str) -> Result<Target, Error> {
+    if pairs.is_empty() {
+        return Ok(target);
+    }
+    let Target { url, origin, home } = target;
+    let joint = match url.query() {
+        None => "?",
+        Some("") => "",
+        Some(_) => "&",
+    };
+    let mut parts = url.into_parts();
+    let old = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str);
+    let new = PathAndQuery::try_from(format!("{old}{joint}{pairs}"));
+    parts.path_and_query = Some(new.map_err(Error::invalid_request)?);
+    let url = Uri::from_parts(parts).map_err(Error::invalid_request)?;
+    Ok(Target { url, origin, home })
+}
+
+/// An absolute URL and its origin.
+fn absolute(text: &str) -> Result<(Uri, Origin), UrlError> {
+    refuse_tricks(text)?;
+    let (host, port) = written_host(text)?;
+    let uri = if is_plain(text) && is_plain_host(host) && port != ":" && text.starts_with("http") {
+        Uri::from_str(text).map_err(malformed)?
+    } else {
+        let parsed = Url::parse(text).map_err(malformed)?;
+        if !is_the_same(host, parsed.host()) {
+            return Err(UrlError::Host);
+        }
+        Uri::try_from(parsed.as_str()).map_err(malformed)?
+    };
+    let origin = Origin::of(&uri).map_err(UrlError::Origin)?;
+    Ok((uri, origin))
+}
+
+/// The host as the text has it, and the port with its colon, where all of the origin is in order.
+fn written_host(text: &str) -> Result<(&str, &str), UrlError> {
+    let relative = || match text.starts_with("//") {
+        true => UrlError::SchemeRelative,
+        false => UrlError::Origin(OriginError::Relative),
+    };
+    let (scheme, rest) = text.split_once(':').ok_or_else(relative)?;
+    if !has_scheme(text) {
+        return Err(relative());
+    }
+    if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+        return Err(UrlError::Origin(OriginError::Scheme));
+    }
+    let rest = rest.strip_prefix("//").ok_or(UrlError::NoAuthority)?;
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or(rest);
+    if authority.contains('@') {
+        return Err(UrlError::Origin(OriginError::Userinfo));
+    }
+    let end = authority.find(']').map_or_else(|| authority.find(':'), |bracket| Some(bracket + 1));
+    let (host, port) = authority.split_at(end.unwrap_or(authority.len()));
+    if host.is_empty() {
+        return Err(if rest.starts_with('/') {
+            UrlError::NoAuthority
+        } else {
+            UrlError::Origin(OriginError::Host)
+        });
+    }
+    if host.starts_with('[') && !host.ends_with(']') {
+        return Err(UrlError::Host);
+    }
+    let digits = port.strip_prefix(':').unwrap_or(port);
+    if port.len() > digits.len() + 1 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(UrlError::Origin(OriginError::Port));
+    }
+    if digits.len() > 5 || digits.parse::<u32>().is_ok_and(|port| port > 0xffff) {
+        return Err(UrlError::Origin(OriginError::Port));
+    }
+    Ok((host, port))
+}
+
+fn refuse_tricks(text: &str) -> Result<(), UrlError> {
+    match text.chars().find(|it| it.is_control() || it.is_whitespace() || *it == '\\') {
+        None => Ok(()),
+        Some('\\') => Err(UrlError::Backslash),
+        Some(character) => Err(UrlError::Character(character)),
+    }
+}
+
+/// Whether text begins with a scheme (RFC 3986 4.2: a colon in the first segment ends one).
+fn has_scheme(text: &str) -> bool {
+    text.find([':', '/', '?', '#'])
+        .is_some_and(|at| at > 0 && text.as_bytes().get(at) == Some(&b':'))
+}
+
+/// Whether a host is a name that every parser reads as it stands: it has lower-case letters,
+/// digits and hyphens alone, and what follows its last dot is not a number.
+fn is_plain_host(host: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    let last = host.rsplit('.').next().unwrap_or(host);
+    host.bytes().all(plain)
+        && last.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase())
+        && !host.contains("xn--")
+}
+
+/// Whether what was parsed is what was written, but for case and for letters beyond ASCII.
+fn is_the_same(written: &str, parsed: Option<Host<&str>>) -> bool {
+    match parsed {
+        Some(Host::Ipv4(address)) => written == address.to_string(),
+        Some(Host::Ipv6(_)) => written.starts_with('['),
+        Some(Host::Domain(name)) if written.is_ascii() => name.eq_ignore_ascii_case(written),
+        // Letters that vanish, or that become ASCII, are there to mislead.
+        Some(Host::Domain(name)) => name.contains("xn--"),
+        None => false,
+    }
+}
+
+/// Whether text can be sent as it stands: nothing to encode, no dots to resolve.
+fn is_plain(text: &str) -> bool {
+    let odd = |byte: u8| !byte.is_ascii_graphic() || b"\"<>`{}|^#".contains(&byte);
+    !text.bytes().any(odd) && !text.contains("/.") && !has_encoded_dot(text)
+}
+
+fn has_encoded_dot(text: &str) -> bool {
+    text.as_bytes().windows(3).any(|bytes| bytes.eq_ignore_ascii_case(b"%2e"))
+}
+
+/// Whether a path below a base stays there, also for a server that decodes what is encoded before
+/// it resolves dots.
+fn stays_below(path: &str) -> Result<(), UrlError> {
+    let mut depth = 0_usize;
+    for segment in path.split('/') {
+        let decoded = decode_structure(segment);
+        depth = match decoded.as_str() {
+            "." => depth,
+            ".." => depth.checked_sub(1).ok_or(UrlError::AboveBase)?,
+            other if other.split(['/', '\\']).any(|part| part == "..") => {
+                return Err(UrlError::AboveBase);
+            }
+            _ => depth + 1,
+        };
+    }
+    Ok(())
+}
+
+/// A segment with its encoded dots and slashes decoded, and nothing else.
+fn decode_structure(segment: &str) -> String {
+    let mut decoded = segment.to_ascii_lowercase();
+    for (code, character) in [("%2e", "."), ("%2f", "/"), ("%5c", "\\")] {
+        if decoded.contains(code) {
+            decoded = decoded.replace(code, character);
+        }
+    }
+    decoded
+}
+
+/// The path, and the query with its question mark.
+fn split(target: &str) -> (&str, &str) {
+    target.split_at(target.find('?').unwrap_or(target.len()))
+}
+
+fn malformed(error: impl Into<BoxError>) -> UrlError {
+    UrlError::Malformed(error.into())
+}
+
+/// Why text is no URL that can be called.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum UrlError {
+    /// It has a control character or white space in it. Percent-encode it.
+    Character(char),
+    /// It has a backslash in it, which some parsers take for a slash. Percent-encode it as `%5C`.
+    Backslash,
+    /// It begins with `//`, and so names another server without a scheme. Write the scheme.
+    SchemeRelative,
+    /// Its scheme is not followed by two slashes and a host.
+    NoAuthority,
+    /// Its host is written in a way that parsers do not agree on: an address in octal or hex, a
+    /// percent sign, letters that stand for others. Write it plainly.
+    Host,
+    /// Its path climbs above the base URL's. Call an absolute URL if that is what is meant.
+    AboveBase,
+    /// It is a base URL and has a query or a fragment, which no relative URL could be joined to.
+    BaseQuery,
+    /// It names no origin that can be called.
+    Origin(OriginError),
+    /// It is malformed.
+    Malformed(BoxError),
+}
+
+impl fmt::Display for UrlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Character(it) => {
+                return write!(f, "the URL has the character {it:?} in it: percent-encode it");
+            }
+            Self::Backslash => "the URL has a backslash in it: percent-encode it as %5C",
+            Self::SchemeRelative => "the URL begins with two slashes and no scheme: write it whole",
+            Self::NoAuthority => "the URL's scheme is not followed by two slashes and a host",
+            Self::Host => {
+                "the URL's host is written misleadingly: write the name or address plainly"
+            }
+            Self::AboveBase => "the URL's path climbs above the base URL's",
+            Self::BaseQuery => "the base URL has a query or a fragment: leave it out",
+            Self::Origin(error) => return error.fmt(f),
+            Self::Malformed(_) => "the URL is malformed",
+        })
+    }
+}
+
+impl StdError for UrlError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Malformed(source) => Some(&**source),
+            Self::Character(_)
+            | Self::Backslash
+            | Self::SchemeRelative
+            | Self::NoAuthority
+            | Self::Host
+            | Self::AboveBase
+            | Self::BaseQuery
+            // It says all of itself above.
+            | Self::Origin(_) => None,
+        }
+    }
+}
