@@ -6,6 +6,7 @@
 
 use core::error::Error as StdError;
 use core::fmt;
+use core::net::Ipv4Addr;
 use core::str::FromStr;
 
 use http::Uri;
@@ -29,6 +30,7 @@ pub(crate) struct Base {
 impl Base {
     /// The base that this URL says.
     pub(crate) fn parse(text: &str) -> Result<Self, UrlError> {
+        refuse_tricks(text)?;
         let (uri, origin) = absolute(text)?;
         if text.contains(['?', '#']) {
             return Err(UrlError::BaseQuery);
@@ -112,13 +114,12 @@ pub(crate) fn with_query(target: Target, pairs: &str) -> Result<Target, Error> {
     Ok(Target { url, origin, home })
 }
 
-/// An absolute URL and its origin.
+/// An absolute URL without tricks, and its origin.
 fn absolute(text: &str) -> Result<(Uri, Origin), UrlError> {
-    refuse_tricks(text)?;
-    let (host, port) = written_host(text)?;
-    let uri = if is_plain(text) && is_plain_host(host) && port != ":" && text.starts_with("http") {
+    let uri = if has_plain_origin(text) && is_plain(text) {
         Uri::from_str(text).map_err(malformed)?
     } else {
+        let host = written_host(text)?;
         let parsed = Url::parse(text).map_err(malformed)?;
         if !is_the_same(host, parsed.host()) {
             return Err(UrlError::Host);
@@ -129,8 +130,8 @@ fn absolute(text: &str) -> Result<(Uri, Origin), UrlError> {
     Ok((uri, origin))
 }
 
-/// The host as the text has it, and the port with its colon, where all of the origin is in order.
-fn written_host(text: &str) -> Result<(&str, &str), UrlError> {
+/// The host as the text has it, where all of the origin is in order.
+fn written_host(text: &str) -> Result<&str, UrlError> {
     let relative = || match text.starts_with("//") {
         true => UrlError::SchemeRelative,
         false => UrlError::Origin(OriginError::Relative),
@@ -166,10 +167,13 @@ fn written_host(text: &str) -> Result<(&str, &str), UrlError> {
     if digits.len() > 5 || digits.parse::<u32>().is_ok_and(|port| port > 0xffff) {
         return Err(UrlError::Origin(OriginError::Port));
     }
-    Ok((host, port))
+    Ok(host)
 }
 
 fn refuse_tricks(text: &str) -> Result<(), UrlError> {
+    if text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+        return Ok(());
+    }
     match text.chars().find(|it| it.is_control() || it.is_whitespace() || *it == '\\') {
         None => Ok(()),
         Some('\\') => Err(UrlError::Backslash),
@@ -183,14 +187,50 @@ fn has_scheme(text: &str) -> bool {
         .is_some_and(|at| at > 0 && text.as_bytes().get(at) == Some(&b':'))
 }
 
-/// Whether a host is a name that every parser reads as it stands: it has lower-case letters,
-/// digits and hyphens alone, and what follows its last dot is not a number.
+/// Whether every parser reads the origin as it stands: a scheme in lower case, a host of
+/// lower-case letters, digits, dots and hyphens, and a port, if any, in digits.
+fn has_plain_origin(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix("http").map(|rest| rest.strip_prefix('s').unwrap_or(rest))
+    else {
+        return false;
+    };
+    let Some(rest) = rest.strip_prefix("://") else { return false };
+    let letter = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
+    let end = rest.bytes().position(|byte| !letter(&byte)).unwrap_or(rest.len());
+    let Some((host, after)) = rest.split_at_checked(end) else { return false };
+    is_plain_host(host) && has_plain_port(after)
+}
+
+/// Whether such a host is a name, whose last part is not a number, or an address in its usual form.
 fn is_plain_host(host: &str) -> bool {
-    let plain = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
-    let last = host.rsplit('.').next().unwrap_or(host);
-    host.bytes().all(plain)
-        && last.bytes().next().is_some_and(|byte| byte.is_ascii_lowercase())
-        && !host.contains("xn--")
+    match host.bytes().next_back() {
+        Some(b'a'..=b'z') => !host.contains("xn--") && last_label(host).starts_with(is_letter),
+        Some(_) => host.parse::<Ipv4Addr>().is_ok(),
+        None => false,
+    }
+}
+
+fn last_label(host: &str) -> &str {
+    host.rsplit('.').next().unwrap_or(host)
+}
+
+const fn is_letter(character: char) -> bool {
+    character.is_ascii_lowercase()
+}
+
+/// Whether what follows a host is a port in digits, or none, and then the path or the end.
+fn has_plain_port(after: &str) -> bool {
+    let path = match after.strip_prefix(':') {
+        Some(port) => {
+            let path = port.trim_start_matches(|digit: char| digit.is_ascii_digit());
+            if path.len() == port.len() {
+                return false;
+            }
+            path
+        }
+        None => after,
+    };
+    matches!(path.bytes().next(), None | Some(b'/' | b'?'))
 }
 
 /// Whether what was parsed is what was written, but for case and for letters beyond ASCII.
@@ -207,9 +247,35 @@ fn is_the_same(written: &str, parsed: Option<Host<&str>>) -> bool {
 
 /// Whether text can be sent as it stands: nothing to encode, no dots to resolve.
 fn is_plain(text: &str) -> bool {
-    let odd = |byte: u8| !byte.is_ascii_graphic() || b"\"<>`{}|^#".contains(&byte);
-    !text.bytes().any(odd) && !text.contains("/.") && !has_encoded_dot(text)
+    let (mut previous, mut encoded) = (0, false);
+    for byte in text.bytes() {
+        if !PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain) {
+            return false;
+        }
+        if previous == b'/' && byte == b'.' {
+            return false;
+        }
+        encoded |= byte == b'%';
+        previous = byte;
+    }
+    !encoded || !has_encoded_dot(text)
 }
+
+/// The bytes that need not be encoded.
+const PLAIN: [bool; 256] = {
+    let mut plain = [false; 256];
+    let mut byte = 0;
+    #[allow(clippy::indexing_slicing, reason = "the index is below 256, and it is a constant")]
+    while byte < 256 {
+        plain[byte] = (byte as u8).is_ascii_graphic()
+            && !matches!(
+                byte as u8,
+                b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'|' | b'^' | b'#'
+            );
+        byte += 1;
+    }
+    plain
+};
 
 fn has_encoded_dot(text: &str) -> bool {
     text.as_bytes().windows(3).any(|bytes| bytes.eq_ignore_ascii_case(b"%2e"))
