@@ -268,10 +268,7 @@ const PLAIN: [bool; 256] = {
     #[allow(clippy::indexing_slicing, reason = "the index is below 256, and it is a constant")]
     while byte < 256 {
         plain[byte] = (byte as u8).is_ascii_graphic()
-            && !matches!(
-                byte as u8,
-                b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'|' | b'^' | b'#'
-            );
+            && !matches!(byte as u8, b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'|' | b'^' | b'#');
         byte += 1;
     }
     plain

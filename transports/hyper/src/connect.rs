@@ -11,7 +11,7 @@ use redial_engine::{Delivery, Failure, FailureKind};
 use crate::classify;
 use crate::dial;
 use crate::http2::{Multiplexed, Progress};
-use crate::io::{Meter, MeteredIo};
+use crate::io::{Meter, MeteredIo, Scratch};
 use crate::runtime::Runtime;
 use crate::stream::Stream;
 use crate::tls;
@@ -61,6 +61,7 @@ pub(crate) struct Connector {
     protocol: Protocol,
     tls: tls::Connector,
     max_head: usize,
+    scratch: Scratch,
 }
 
 impl Connector {
@@ -70,7 +71,8 @@ impl Connector {
     pub(crate) fn new(settings: Settings) -> Result<Self, SettingsError> {
         let Settings { protocol, tls, max_head_bytes, .. } = settings;
         let tls = tls::Connector::new(tls, protocol)?;
-        Ok(Self { protocol, tls, max_head: max_head_bytes.get() })
+        let scratch = Scratch::default();
+        Ok(Self { protocol, tls, max_head: max_head_bytes.get(), scratch })
     }
 
     /// The largest response head.
@@ -102,7 +104,8 @@ impl Connector {
                 (Stream::Tls(Box::new(stream)), http2)
             }
         };
-        let io = MeteredIo::new(stream, runtime.clone(), Arc::clone(meter));
+        let scratch = self.scratch.clone();
+        let io = MeteredIo::new(stream, runtime.clone(), Arc::clone(meter), scratch);
         match self.protocol {
             Protocol::Http2PriorKnowledge => self.speak_http2(io, meter).await,
             Protocol::Negotiated if agreed => self.speak_http2(io, meter).await,

@@ -11,7 +11,7 @@ mod task;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use core::num::NonZeroUsize;
@@ -28,6 +28,7 @@ use crate::connect::{Connector, Sender};
 use crate::io::Meter;
 use crate::pool::{Action, ConnectionId, Pool, WaiterId};
 use crate::runtime::Runtime;
+use crate::timeouts::Timers;
 
 /// The connections of one transport.
 pub(crate) struct Connections<R: Runtime> {
@@ -42,7 +43,8 @@ const MOST_HTTP1_ORIGINS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 struct State<R: Runtime> {
     pool: Pool<Origin>,
     live: BTreeMap<ConnectionId, Live<R>>,
-    waiting: BTreeMap<WaiterId, Waiting<R>>,
+    /// In the order of ids, which is that of the requests.
+    waiting: VecDeque<Waiting<R>>,
     /// Behind these, nobody waits to share a connection that is being opened.
     http1_origins: LruCache<Origin, ()>,
     /// Whether a task waits for the next idle connection to expire.
@@ -63,6 +65,8 @@ pub(crate) struct Shared {
     end: End,
     /// How it came to take no more requests, where it did (HTTP/2).
     ended: OnceLock<FailureKind>,
+    /// Timers that no exchange needs just now.
+    pub(crate) timers: Timers,
     /// Whether a response has ended, and the sender is to be ready soon.
     ///
     /// Sequentially consistent, as hyper's readiness is: one side sets this and then looks at that,
@@ -79,6 +83,7 @@ impl Shared {
 
 /// A request that waits for a connection.
 struct Waiting<R: Runtime> {
+    id: WaiterId,
     progress: Progress<R>,
     connect_timeout: Duration,
     waker: Option<Waker>,
@@ -120,7 +125,7 @@ impl<R: Runtime> Connections<R> {
         let state = State {
             pool: Pool::new(settings.limits),
             live: BTreeMap::new(),
-            waiting: BTreeMap::new(),
+            waiting: VecDeque::new(),
             http1_origins: LruCache::new(MOST_HTTP1_ORIGINS),
             has_janitor: false,
         };
@@ -281,7 +286,7 @@ impl<R: Runtime> State<R> {
         while let Some(action) = self.pool.poll_action() {
             match action {
                 Action::Open { connection, waiter, key } => {
-                    let waiting = self.waiting.get_mut(&waiter);
+                    let waiting = self.waiting(waiter);
                     let timeout = waiting.map_or(Duration::ZERO, |waiting| {
                         waiting.progress = Progress::Opening;
                         waiting.connect_timeout
@@ -316,6 +321,17 @@ impl<R: Runtime> State<R> {
         errands
     }
 
+    fn waiting(&mut self, id: WaiterId) -> Option<&mut Waiting<R>> {
+        let at = self.waiting.binary_search_by_key(&id, |waiting| waiting.id).ok()?;
+        self.waiting.get_mut(at)
+    }
+
+    /// Takes a request out of the queue, with what it has come to.
+    fn leave(&mut self, id: WaiterId) -> Option<Progress<R>> {
+        let at = self.waiting.binary_search_by_key(&id, |waiting| waiting.id).ok()?;
+        self.waiting.remove(at).map(|waiting| waiting.progress)
+    }
+
     fn grant(&mut self, connection: ConnectionId, reused: bool) -> Progress<R> {
         let live = self.live.get_mut(&connection);
         let taken =
@@ -328,7 +344,7 @@ impl<R: Runtime> State<R> {
     }
 
     fn end_waiting(&mut self, waiter: WaiterId, progress: Progress<R>, errands: &mut Errands) {
-        if let Some(waiting) = self.waiting.get_mut(&waiter) {
+        if let Some(waiting) = self.waiting(waiter) {
             waiting.progress = progress;
             errands.wake.extend(waiting.waker.take());
         }

@@ -3,6 +3,7 @@
 use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::Poll;
+use core::time::Duration;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
@@ -22,14 +23,20 @@ use crate::runtime::Runtime;
 use crate::timeouts::Watch;
 use crate::upload::Upload;
 
+/// For how long a connection may have been silent and still be used at once. One that has been for
+/// longer may have been closed by the server meanwhile, and its runtime gets the chance to say so.
+const QUIET: Duration = Duration::from_millis(1);
+
 /// Sends a request over a connection, and answers with the response head.
 pub(crate) async fn send<R: Runtime>(
     mut lease: Lease<R>,
     exchange: Exchange,
 ) -> Result<Answer, TransportError> {
     let reused = lease.is_reused();
-    if reused {
+    let mut now = lease.runtime().now();
+    if reused && now.saturating_since(lease.shared().meter.last_activity()) >= QUIET {
         lease.runtime().yield_now().await;
+        now = lease.runtime().now();
     }
     let Exchange { request, timeouts, cutoff, .. } = exchange;
     let multiplexed = lease.is_multiplexed();
@@ -46,7 +53,8 @@ pub(crate) async fn send<R: Runtime>(
     let meter = &shared.meter;
     let baseline = Baseline::of(meter);
     let runtime = lease.runtime().clone();
-    let mut watch = Watch::new(runtime, Arc::clone(meter), progress, timeouts, cutoff, multiplexed);
+    let limits = (timeouts, cutoff);
+    let mut watch = Watch::new(runtime, Arc::clone(&shared), progress, limits, multiplexed, now);
     let max_head = lease.max_head();
     let result = match lease.sender() {
         Some(Sender::Http1(sender)) => {

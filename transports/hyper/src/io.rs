@@ -2,9 +2,9 @@
 
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU64, Ordering};
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use hyper::rt::{Read, ReadBufCursor, Write};
@@ -13,9 +13,27 @@ use redial_engine::Timestamp;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
 
-/// How much is read at a time. hyper's buffer is not initialised, and this crate has no unsafe
-/// code: bytes come through a buffer of its own, at the price of one copy.
+/// How much is read at a time.
 const SCRATCH: usize = 16 * 1024;
+
+/// Buffers to read into. hyper's own is not initialised, and this crate has no unsafe code: bytes
+/// come through another, at the price of one copy.
+///
+/// All connections share them, so that an idle one holds none.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Scratch(Arc<Mutex<Vec<Box<[u8]>>>>);
+
+impl Scratch {
+    fn take(&self) -> Box<[u8]> {
+        let idle = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        idle.unwrap_or_else(|| vec![0; SCRATCH].into_boxed_slice())
+    }
+
+    /// There are never more than are in use at a time, which is one for each thread.
+    fn put(&self, buffer: Box<[u8]>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(buffer);
+    }
+}
 
 /// What has crossed one connection so far, and when.
 ///
@@ -141,12 +159,17 @@ pub(crate) struct MeteredIo<R: Runtime> {
     socket: Stream<R::Socket>,
     runtime: R,
     meter: Arc<Meter>,
-    scratch: Box<[u8]>,
+    scratch: Scratch,
 }
 
 impl<R: Runtime> MeteredIo<R> {
-    pub(crate) fn new(socket: Stream<R::Socket>, runtime: R, meter: Arc<Meter>) -> Self {
-        Self { socket, runtime, meter, scratch: vec![0; SCRATCH].into_boxed_slice() }
+    pub(crate) const fn new(
+        socket: Stream<R::Socket>,
+        runtime: R,
+        meter: Arc<Meter>,
+        scratch: Scratch,
+    ) -> Self {
+        Self { socket, runtime, meter, scratch }
     }
 
     fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -169,17 +192,22 @@ impl<R: Runtime> Read for MeteredIo<R> {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let room = buffer.remaining().min(this.scratch.len());
-        let Some(scratch) = this.scratch.get_mut(..room) else { return Poll::Ready(Ok(())) };
-        let read = ready!(Pin::new(&mut this.socket).poll_read(context, scratch));
-        let metered = read.and_then(|bytes| {
-            if let Some(filled) = scratch.get(..bytes).filter(|filled| !filled.is_empty()) {
-                this.meter.read(bytes, this.runtime.now())?;
+        let mut scratch = this.scratch.take();
+        let room = buffer.remaining().min(scratch.len());
+        let read = match scratch.get_mut(..room) {
+            Some(space) => Pin::new(&mut this.socket).poll_read(context, space),
+            None => Poll::Ready(Ok(0)),
+        };
+        let metered = read.map(|read| {
+            let filled = scratch.get(..read?).unwrap_or_default();
+            if !filled.is_empty() {
+                this.meter.read(filled.len(), this.runtime.now())?;
                 buffer.put_slice(filled);
             }
             Ok(())
         });
-        Poll::Ready(metered.inspect_err(|error| this.meter.failed(error)))
+        this.scratch.put(scratch);
+        metered.map(|result| result.inspect_err(|error| this.meter.failed(error)))
     }
 }
 

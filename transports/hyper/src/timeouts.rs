@@ -2,42 +2,70 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use redial_client::{BoxFuture, Timeouts};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
+use crate::connections::Shared;
 use crate::io::Meter;
 use crate::runtime::Runtime;
 use crate::upload::{Phase, Progress};
+
+/// Timers of a connection that no exchange needs just now.
+///
+/// Each fires some time and finds nobody waiting; until then the next exchange may have it, and
+/// saves what a timer costs. It may fire too early for that one, which then arms another.
+#[derive(Default)]
+pub(crate) struct Timers(Mutex<Vec<Timer>>);
+
+/// A timer, and when it fires.
+struct Timer {
+    at: Timestamp,
+    sleep: BoxFuture<'static, ()>,
+}
+
+impl Timers {
+    fn take(&self) -> Option<Timer> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
+    }
+
+    fn put(&self, timer: Timer) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(timer);
+    }
+}
 
 /// Watches one exchange: its silences and its cutoff.
 ///
 /// The clock decides, not the timer (R-T-6): when the timer fires, the meter says whether the
 /// silence was one, and the timer is armed again. Bytes that flow cost no wake-up.
-pub(crate) struct Watch<R> {
+pub(crate) struct Watch<R: Runtime> {
     runtime: R,
-    meter: Arc<Meter>,
+    connection: Arc<Shared>,
     upload: Progress,
     timeouts: Timeouts,
     cutoff: Option<Cutoff>,
     /// Whether the connection is shared with other exchanges, so that what crosses it may be theirs.
     shared: bool,
     began: Timestamp,
-    timer: Option<(Timestamp, BoxFuture<'static, ()>)>,
+    timer: Option<Timer>,
 }
 
 impl<R: Runtime> Watch<R> {
     pub(crate) fn new(
         runtime: R,
-        meter: Arc<Meter>,
+        connection: Arc<Shared>,
         upload: Progress,
-        timeouts: Timeouts,
-        cutoff: Option<Cutoff>,
+        (timeouts, cutoff): (Timeouts, Option<Cutoff>),
         shared: bool,
+        began: Timestamp,
     ) -> Self {
-        let began = runtime.now();
-        Self { runtime, meter, upload, timeouts, cutoff, shared, began, timer: None }
+        let timer = connection.timers.take();
+        Self { runtime, connection, upload, timeouts, cutoff, shared, began, timer }
+    }
+
+    fn meter(&self) -> &Meter {
+        &self.connection.meter
     }
 
     /// Whether the request body has been taken to its end.
@@ -64,13 +92,13 @@ impl<R: Runtime> Watch<R> {
                 Err(kind) => return Poll::Ready(kind),
             };
             let armed = match &mut self.timer {
-                Some((at, timer)) if *at <= due => timer,
+                Some(timer) if timer.at <= due => timer,
                 timer => {
                     let sleep = self.runtime.sleep_until(due);
-                    &mut timer.insert((due, sleep)).1
+                    timer.insert(Timer { at: due, sleep })
                 }
             };
-            match Pin::new(armed).poll(context) {
+            match Pin::new(&mut armed.sleep).poll(context) {
                 Poll::Ready(()) => self.timer = None,
                 Poll::Pending => return Poll::Pending,
             }
@@ -97,7 +125,7 @@ impl<R: Runtime> Watch<R> {
     /// How long the present silence may last (`None`: for ever), and which timeout ends it.
     fn silence(&self, now: Timestamp) -> (Option<Timestamp>, FailureKind) {
         let Timeouts { read, write, .. } = self.timeouts;
-        if let Some(since) = self.meter.blocked_since() {
+        if let Some(since) = self.meter().blocked_since() {
             return (since.max(self.began).checked_add(write), FailureKind::WriteTimeout);
         }
         match self.upload.phase() {
@@ -117,11 +145,19 @@ impl<R: Runtime> Watch<R> {
     /// When something of this exchange last moved.
     fn last_sign(&self) -> Timestamp {
         let last = self.began.max(self.upload.last());
-        if self.shared { last } else { last.max(self.meter.last_activity()) }
+        if self.shared { last } else { last.max(self.meter().last_activity()) }
     }
 
     /// Whether the connection as a whole has been silent since the last sign of this exchange.
     pub(crate) fn is_all_silent(&self) -> bool {
-        self.meter.last_in() <= self.began.max(self.upload.last())
+        self.meter().last_in() <= self.began.max(self.upload.last())
+    }
+}
+
+impl<R: Runtime> Drop for Watch<R> {
+    fn drop(&mut self) {
+        if let Some(timer) = self.timer.take() {
+            self.connection.timers.put(timer);
+        }
     }
 }

@@ -35,8 +35,8 @@ impl<R: Runtime> Queue<R> {
             let may_share = shareable && !state.http1_origins.contains(origin);
             let waiter = state.pool.request(now, origin, Need { may_share, fresh });
             let connect_timeout = timeouts.connect;
-            let waiting = Waiting { progress: Progress::Queued, connect_timeout, waker: None };
-            state.waiting.insert(waiter, waiting);
+            let (id, progress) = (waiter, Progress::Queued);
+            state.waiting.push_back(Waiting { id, progress, connect_timeout, waker: None });
             waiter
         });
         let pool_until = now.checked_add(timeouts.pool).unwrap_or(Timestamp::MAX);
@@ -68,14 +68,14 @@ impl<R: Runtime> Queue<R> {
 
     fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<Result<Lease<R>, TransportError>> {
         let mut state = self.connections.lock();
-        let Some(waiting) = state.waiting.get_mut(&self.waiter) else {
+        let Some(waiting) = state.waiting(self.waiter) else {
             return Poll::Ready(Err(TransportError::unsent(FailureKind::ClientClosed)));
         };
         if matches!(waiting.progress, Progress::Queued | Progress::Opening) {
             waiting.waker = Some(context.waker().clone());
             return Poll::Pending;
         }
-        let progress = state.waiting.remove(&self.waiter).map(|waiting| waiting.progress);
+        let progress = state.leave(self.waiter);
         drop(state);
         self.ended = true;
         Poll::Ready(match progress {
@@ -100,8 +100,8 @@ impl<R: Runtime> Queue<R> {
     }
 
     fn is_queued(&self) -> bool {
-        let state = self.connections.lock();
-        let waiting = state.waiting.get(&self.waiter);
+        let mut state = self.connections.lock();
+        let waiting = state.waiting(self.waiter);
         waiting.is_some_and(|waiting| matches!(waiting.progress, Progress::Queued))
     }
 
@@ -118,7 +118,7 @@ impl<R: Runtime> Queue<R> {
         let now = self.connections.runtime.now();
         let progress = self.connections.with(|state| {
             state.pool.withdraw(now, self.waiter, why);
-            state.waiting.remove(&self.waiter).map(|waiting| waiting.progress)
+            state.leave(self.waiter)
         });
         match progress {
             Some(Progress::Given(grant)) => Some(Lease::new(&self.connections, grant)),
