@@ -1,0 +1,322 @@
+//! What is particular to one call (R-C-3, R-C-12).
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "tests may fail"
+)]
+
+mod common;
+
+use core::time::Duration;
+use std::collections::BTreeSet;
+
+use common::{block_on, builder, client, fails, status};
+use redial_client::engine::{
+    Budget, Delivery, FailureKind, Limit, Reason, Replay, StandardPolicy, Timestamp,
+};
+use redial_client::{RequestBuilder, Timeouts};
+
+#[test]
+fn each_timeout_is_set_by_itself() {
+    type Set = fn(RequestBuilder, Duration) -> RequestBuilder;
+    type Get = fn(&mut Timeouts) -> &mut Duration;
+    let rows: [(Set, Get); 4] = [
+        (RequestBuilder::connect_timeout, |timeouts| &mut timeouts.connect),
+        (RequestBuilder::read_timeout, |timeouts| &mut timeouts.read),
+        (RequestBuilder::write_timeout, |timeouts| &mut timeouts.write),
+        (RequestBuilder::pool_timeout, |timeouts| &mut timeouts.pool),
+    ];
+    for (set, get) in rows {
+        let (client, script) = client([status(503), status(200)]);
+        let hour = Duration::from_secs(3600);
+        block_on(set(client.get("http://h/"), hour).send()).unwrap();
+        let mut expected = Timeouts::DEFAULT;
+        *get(&mut expected) = hour;
+        assert!(script.sent().iter().all(|sent| sent.timeouts == expected));
+    }
+}
+
+#[test]
+fn a_deadline_is_a_duration_or_a_point_in_time_whichever_comes_first() {
+    let second = Duration::from_secs(1);
+    let rows = [
+        (Some(second), None, Some(1)),
+        (None, Some(2), Some(2)),
+        (Some(second), Some(2), Some(1)),
+        (Some(second * 3), Some(2), Some(2)),
+        (None, None, None),
+    ];
+    for (timeout, deadline, expected) in rows {
+        let (client, script) = client([status(200)]);
+        let mut call = client.get("http://h/");
+        if let Some(timeout) = timeout {
+            call = call.timeout(timeout);
+        }
+        if let Some(seconds) = deadline {
+            call = call.deadline(client.now().saturating_add(Duration::from_secs(seconds)));
+        }
+        block_on(call.send()).unwrap();
+        let cutoff = script.sent()[0].cutoff;
+        assert_eq!(cutoff.map(|it| it.at.as_nanos() / 1_000_000_000), expected);
+        assert!(cutoff.is_none_or(|it| it.limit == Limit::Deadline));
+    }
+}
+
+/// R-T-8: nothing is sent, and the error says why.
+#[test]
+fn a_deadline_that_is_past_sends_nothing() {
+    let (client, script) = client([]);
+    for call in [
+        client.get("http://h/").timeout(Duration::ZERO),
+        client.get("http://h/").deadline(Timestamp::ORIGIN),
+    ] {
+        let error = block_on(call.send()).unwrap_err();
+        assert_eq!(error.kind(), FailureKind::Deadline);
+        assert_eq!(error.reason(), Some(Reason::DeadlineWouldPass));
+        assert!(error.is_timeout() && error.attempts().is_empty());
+        assert!(error.to_string().contains("deadline"), "{error}");
+    }
+    assert!(script.sent().is_empty());
+}
+
+#[test]
+fn a_call_brings_its_own_limits_and_policy() {
+    let (client, script) = client((0..9).map(|_| status(503)));
+    let two = 2.try_into().unwrap();
+    let response = block_on(client.get("http://h/").max_attempts(two).send()).unwrap();
+    assert_eq!(response.reason(), Some(Reason::AttemptsExhausted));
+    assert_eq!(script.sent().len(), 2);
+
+    let policy = StandardPolicy::builder().max_attempts(3).build().unwrap();
+    block_on(client.get("http://h/").policy(policy).send()).unwrap();
+    assert_eq!(script.sent().len(), 3);
+
+    let call = client.get("http://h/").attempt_timeout(Duration::from_secs(4)).max_attempts(two);
+    block_on(call.send()).unwrap();
+    for sent in script.sent() {
+        let cutoff = sent.cutoff.unwrap();
+        assert_eq!(cutoff.limit, Limit::AttemptTimeout);
+        assert_eq!(cutoff.at.saturating_since(sent.at), Duration::from_secs(4));
+    }
+}
+
+/// R-D-4.
+#[test]
+fn a_post_is_repeated_only_where_the_call_says_so() {
+    type Mark = fn(RequestBuilder) -> RequestBuilder;
+    let rows: [(&str, Mark, Delivery, usize); 8] = [
+        ("nothing said", |call| call, Delivery::Unsent, 1),
+        ("a header alone", |call| call.header("idempotency-key", "k"), Delivery::Unsent, 1),
+        ("if unsent", |call| call.replay(Replay::IfUnsent), Delivery::Unsent, 2),
+        ("if unsent, perhaps sent", |call| call.replay(Replay::IfUnsent), Delivery::Unknown, 1),
+        ("idempotent", RequestBuilder::idempotent, Delivery::Unknown, 2),
+        ("a generated key", RequestBuilder::idempotency_key, Delivery::Unknown, 2),
+        ("a given key", |call| call.with_idempotency_key("k"), Delivery::Unknown, 2),
+        (
+            "a key, and a mark after it",
+            |call| call.idempotency_key().replay(Replay::Never),
+            Delivery::Unknown,
+            1,
+        ),
+    ];
+    for (name, mark, delivery, sends) in rows {
+        let (client, script) = client([fails(FailureKind::Reset, delivery), status(200)]);
+        let _ = block_on(mark(client.post("http://h/")).send());
+        assert_eq!(script.sent().len(), sends, "{name}");
+    }
+}
+
+#[test]
+fn an_idempotency_key_is_the_same_over_a_call_and_another_for_the_next() {
+    let (client, script) = client((0..60).map(|at| status(if at % 3 == 2 { 200 } else { 503 })));
+    let mut keys = BTreeSet::new();
+    for _ in 0..20 {
+        block_on(client.post("http://h/").idempotency_key().send()).unwrap();
+        let sent = script.sent();
+        assert_eq!(sent.len(), 3);
+        let key = sent[0].header("idempotency-key").unwrap().to_owned();
+        assert!(sent.iter().all(|sent| sent.header("idempotency-key") == Some(&key)));
+        let lengths: Vec<_> = key.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12], "{key}");
+        assert_eq!(key.as_bytes()[14], b'4', "version 4: {key}");
+        assert!(b"89ab".contains(&key.as_bytes()[19]), "variant: {key}");
+        keys.insert(key);
+    }
+    assert_eq!(keys.len(), 20);
+}
+
+#[test]
+fn credentials_are_sent_and_shown_nowhere() {
+    type Mark = fn(RequestBuilder) -> RequestBuilder;
+    let rows: [(Mark, &str); 4] = [
+        (|call| call.bearer_auth("tok-en"), "Bearer tok-en"),
+        // RFC 7617 2.
+        (
+            |call| call.basic_auth("Aladdin", Some("open sesame")),
+            "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==",
+        ),
+        (|call| call.basic_auth("name", None), "Basic bmFtZTo="),
+        (|call| call.bearer_auth("first").bearer_auth("second"), "Bearer second"),
+    ];
+    for (mark, expected) in rows {
+        let (client, script) = client([status(200)]);
+        let call = mark(client.get("http://h/?secret"));
+        assert!(!format!("{call:?}").contains("secret"), "{call:?}");
+        block_on(call.send()).unwrap();
+        let sent = script.sent();
+        let value = &sent[0].headers["authorization"];
+        assert_eq!(value, expected);
+        assert!(value.is_sensitive());
+    }
+}
+
+#[test]
+fn what_cannot_be_sent_is_an_error_before_anything_is() {
+    type Mark = fn(RequestBuilder) -> RequestBuilder;
+    let rows: [(Mark, &str); 7] = [
+        (|call| call.header("a b", "x"), "invalid HTTP header name"),
+        (|call| call.header("a", "x\r\ny: z"), "failed to parse header value"),
+        (|call| call.bearer_auth("a\nb"), "failed to parse header value"),
+        (|call| call.basic_auth("a:b", None), "colon"),
+        (|call| call.with_idempotency_key("a\0"), "failed to parse header value"),
+        (|call| call.query(&7), "top-level"),
+        (|call| call.form(&7), "top-level"),
+    ];
+    for (mark, message) in rows {
+        let (client, script) = client([]);
+        // What was wrong first is what is said.
+        let call = mark(client.post("http://h/")).header("also wrong", "x");
+        let error = block_on(call.send()).unwrap_err();
+        assert!(error.is_request(), "{error}");
+        let text = error.to_string();
+        assert!(text.contains(message), "{text} does not say {message}");
+        assert!(script.sent().is_empty());
+    }
+}
+
+#[test]
+fn the_framing_of_a_body_is_not_the_callers() {
+    let rows = [
+        ("transfer-encoding", "chunked", Err("Transfer-Encoding")),
+        ("content-length", "4", Err("Content-Length")),
+        ("content-length", "5", Ok(())),
+    ];
+    for (name, value, expected) in rows {
+        let (client, script) = client([status(200)]);
+        let result = block_on(client.post("http://h/").header(name, value).body("five!").send());
+        match expected {
+            Ok(()) => assert!(result.is_ok() && script.sent()[0].header(name).is_none()),
+            Err(message) => {
+                assert!(result.unwrap_err().to_string().contains(message));
+                assert!(script.sent().is_empty());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_query_is_added_to_what_the_url_has() {
+    let pairs = [("a", "1 2"), ("b", "&=#")];
+    let rows = [
+        ("http://h/p", "http://h/p?a=1+2&b=%26%3D%23"),
+        ("http://h/p?", "http://h/p?a=1+2&b=%26%3D%23"),
+        ("http://h/p?x=y", "http://h/p?x=y&a=1+2&b=%26%3D%23"),
+        ("http://h", "http://h/?a=1+2&b=%26%3D%23"),
+    ];
+    for (url, expected) in rows {
+        let (client, script) = client([status(200)]);
+        let nothing: [(&str, &str); 0] = [];
+        let call = client.get(url).query(&pairs[..1]).query(&nothing).query(&pairs[1..]);
+        block_on(call.send()).unwrap();
+        assert_eq!(script.sent()[0].url.to_string(), expected);
+    }
+}
+
+#[cfg(feature = "json")]
+#[test]
+fn json_and_forms_say_what_they_are_unless_the_caller_does() {
+    type Mark = fn(RequestBuilder) -> RequestBuilder;
+    let rows: [(Mark, &str, &str); 4] = [
+        (|call| call.json(&[1, 2]), "application/json", "[1,2]"),
+        (|call| call.form(&[("a", "1 2")]), "application/x-www-form-urlencoded", "a=1+2"),
+        (
+            |call| call.header("content-type", "application/problem+json").json(&"x"),
+            "application/problem+json",
+            "\"x\"",
+        ),
+        (|call| call.body("x").header("content-type", "text/plain"), "text/plain", "x"),
+    ];
+    for (mark, media_type, body) in rows {
+        let (client, script) = client([status(200)]);
+        block_on(mark(client.post("http://h/")).send()).unwrap();
+        let sent = script.sent();
+        assert_eq!(sent[0].header("content-type"), Some(media_type));
+        assert_eq!(sent[0].body(), body.as_bytes());
+        assert_eq!(sent[0].length, Some(body.len() as u64));
+    }
+}
+
+#[test]
+fn every_method_has_its_name() {
+    let (client, script) = client((0..7).map(|_| status(200)));
+    let calls = [
+        client.get("http://h/"),
+        client.head("http://h/"),
+        client.options("http://h/"),
+        client.put("http://h/"),
+        client.patch("http://h/"),
+        client.post("http://h/"),
+        client.delete("http://h/"),
+    ];
+    for call in calls {
+        block_on(call.send()).unwrap();
+    }
+    let sent = script.sent();
+    let methods: Vec<_> = sent.iter().map(|sent| sent.method.as_str()).collect();
+    assert_eq!(methods, ["GET", "HEAD", "OPTIONS", "PUT", "PATCH", "POST", "DELETE"]);
+}
+
+/// R-C-6.
+#[test]
+fn closing_is_for_all_clones_and_idempotent() {
+    let (client, script) = client([status(200)]);
+    let clone = client.clone();
+    let early = client.get("http://h/");
+    client.close();
+    client.close();
+    for call in [clone.get("http://h/"), early] {
+        let error = block_on(call.send()).unwrap_err();
+        assert_eq!(error.kind(), FailureKind::ClientClosed);
+        assert!(error.is_closed());
+    }
+    assert!(script.sent().is_empty());
+    let closed = script.closed();
+    drop((client, clone));
+    assert!(script.closed() > closed, "the last clone closes everything");
+}
+
+/// R-G-4: an origin that was forgotten begins again with a full budget.
+#[test]
+fn the_least_recently_used_of_1_025_origins_is_forgotten() {
+    let (builder, script) = builder((0..2_100).map(|_| status(503)));
+    let one_retry = Budget::builder().capacity(1).deposit_milli(0).refill_per_second(0);
+    let client = builder.budget(one_retry.build().unwrap()).build().unwrap();
+    let sends = |url: String, attempts: u32| {
+        let call = client.get(url).max_attempts(attempts.try_into().unwrap());
+        block_on(call.send()).unwrap();
+        script.sent().len()
+    };
+    let first = || sends("http://first/".to_owned(), 2);
+    assert_eq!(first(), 2, "the budget has one retry");
+    assert_eq!(first(), 1, "and no more");
+    for other in 0..1_023 {
+        sends(format!("http://h{other}/"), 1);
+    }
+    assert_eq!(first(), 1, "1,024 origins are remembered");
+    for other in 0..1_024 {
+        sends(format!("http://h{other}/"), 1);
+    }
+    assert_eq!(first(), 2, "it was forgotten for the 1,025th, and begins again");
+}
