@@ -23,6 +23,7 @@
 //! | `settings.rs` | what every transport can be told |
 //! | `config.rs` | a whole client as configuration (feature `serde`) |
 //! | `body/` | request bodies; `feed.rs` is a stream that attempts take turns in reading |
+//! | `blocking/` | the same client for programs without async |
 //! | `origin.rs`, `upstreams.rs` | what calls to one origin share |
 //!
 //! # Features
@@ -30,6 +31,7 @@
 //! `json` (default) adds JSON bodies, of requests and of responses; `serde` adds `ClientConfig`.
 #![forbid(unsafe_code)]
 
+pub mod blocking;
 mod body;
 mod client;
 mod clock;

@@ -36,7 +36,8 @@ impl StreamingResponse {
             Content::Live(body) => (Source::Live(body), true),
             Content::Read(read) => (Source::Kept(read.bytes), read.complete),
         };
-        let body = StreamingBody { source, complete, url, limit, attempts, _open: open };
+        let first = Bytes::new();
+        let body = StreamingBody { first, source, complete, url, limit, attempts, _open: open };
         Self { head, reason, body }
     }
 
@@ -93,6 +94,12 @@ impl StreamingResponse {
             }
         }
         Ok(self.with_bytes(bytes.freeze()))
+    }
+
+    /// The same response, whose body begins with these bytes, which were read of it already.
+    pub(crate) fn with_first(mut self, first: Bytes) -> Self {
+        self.body.first = first;
+        self
     }
 
     fn with_bytes(self, body: Bytes) -> Response {
@@ -168,6 +175,8 @@ impl fmt::Debug for StreamingResponse {
 ///
 /// Its errors carry the history of the call. After one it is at its end.
 pub struct StreamingBody {
+    /// What comes before the source.
+    first: Bytes,
     source: Source,
     /// Whether what is kept is all there was.
     complete: bool,
@@ -188,6 +197,9 @@ enum Source {
 
 impl StreamingBody {
     fn poll_data(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, Error>>> {
+        if !self.first.is_empty() {
+            return Poll::Ready(Some(Ok(core::mem::take(&mut self.first))));
+        }
         loop {
             let frame = match &mut self.source {
                 Source::Live(body) => ready!(Pin::new(body).poll_frame(context)),
