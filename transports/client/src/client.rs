@@ -16,6 +16,7 @@ use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy, Time
 use crate::body::Body;
 use crate::error::Error;
 use crate::into_transport::{IntoTransport, NoTransport};
+use crate::observe::Observer;
 use crate::request::RequestBuilder;
 use crate::settings::{HeadLimit, PoolLimits, Protocol, Settings, Tls};
 use crate::transport::{PoolFigures, Timeouts, Transport};
@@ -44,6 +45,7 @@ pub(crate) struct Inner {
     pub(crate) replay: ReplayRules,
     pub(crate) hints: HintRules,
     pub(crate) timeouts: Timeouts,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
     pub(crate) base: Option<Base>,
     pub(crate) headers: HeaderMap,
     pub(crate) max_response_bytes: u64,
@@ -86,13 +88,14 @@ impl Client {
     /// A client to be built over this transport, or over one that is made when the client is.
     pub fn builder(transport: impl IntoTransport + Send + 'static) -> ClientBuilder {
         ClientBuilder {
-            make: Box::new(|settings| transport.into_transport(settings)),
+            make: Box::new(|settings, observer| transport.into_transport(settings, observer)),
             settings: None,
             policy: Arc::new(StandardPolicy::DEFAULT),
             budget: Budget::STANDARD,
             replay: ReplayRules::default(),
             hints: HintRules::DEFAULT,
             timeouts: Timeouts::DEFAULT,
+            observer: None,
             base: None,
             headers: HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(PRODUCT))]),
             max_response_bytes: MAX_RESPONSE_BYTES,
@@ -192,7 +195,8 @@ impl fmt::Debug for Client {
 }
 
 /// Makes the transport when the client is built.
-type MakeTransport = dyn FnOnce(Option<Settings>) -> Result<Box<dyn Transport>, NoTransport> + Send;
+type MakeTransport = dyn FnOnce(Option<Settings>, Option<Arc<dyn Observer>>) -> Result<Box<dyn Transport>, NoTransport>
+    + Send;
 
 /// Builds a [`Client`].
 #[must_use]
@@ -205,6 +209,7 @@ pub struct ClientBuilder {
     replay: ReplayRules,
     hints: HintRules,
     timeouts: Timeouts,
+    observer: Option<Arc<dyn Observer>>,
     base: Option<Result<Base, UrlError>>,
     headers: HeaderMap,
     max_response_bytes: u64,
@@ -271,6 +276,13 @@ impl ClientBuilder {
         self.settings.get_or_insert_default()
     }
 
+    /// Who is told what calls and connections do; nobody by default, at no cost (R-O-2).
+    ///
+    /// A transport that stands tells of its connections only whom its own settings name.
+    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer: Some(observer), ..self }
+    }
+
     /// Where relative URLs begin. Its path is a prefix of theirs, which no `..` climbs above.
     ///
     /// Absolute URLs of other origins can still be called, and are sent without any default header
@@ -300,6 +312,10 @@ impl ClientBuilder {
     /// Sends no `User-Agent` unless a request has one.
     pub fn no_user_agent(mut self) -> Self {
         self.headers.remove(USER_AGENT);
+        if self.headers.is_empty() {
+            // One that was never filled is cloned without an allocation.
+            self.headers = HeaderMap::new();
+        }
         self
     }
 
@@ -334,11 +350,13 @@ impl ClientBuilder {
             }
         };
         let inner = Inner {
-            transport: (self.make)(self.settings).map_err(BuildError::Transport)?,
+            transport: (self.make)(self.settings, self.observer.clone())
+                .map_err(BuildError::Transport)?,
             policy: self.policy,
             replay: self.replay,
             hints: self.hints,
             timeouts: self.timeouts,
+            observer: self.observer,
             base: self.base.transpose().map_err(BuildError::BaseUrl)?,
             headers: self.headers,
             max_response_bytes: self.max_response_bytes,

@@ -91,6 +91,7 @@ impl ClientConfig {
             protocol: self.protocol,
             tls: self.tls.read()?,
             max_head_bytes: self.max_head_bytes.map_or(HeadLimit::DEFAULT, HeadLimit::new),
+            ..Settings::default()
         })
     }
 }

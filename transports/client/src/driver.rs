@@ -1,6 +1,7 @@
 //! The one async loop: it carries out what the engine says, and decides nothing.
 
 use core::time::Duration;
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
@@ -9,13 +10,14 @@ use redial_engine::{
     Action, Attempt, Call, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause, Policy, Reason,
     Retry, Timestamp, Upstream, Verdict,
 };
+use tracing::Instrument as _;
 
 use crate::body::{Body, Feed};
 use crate::client::Inner;
 use crate::clock::{Clock, race};
 use crate::error::Error;
-use crate::headers::with_defaults;
 use crate::history::{AttemptRecord, History, Wait};
+use crate::observe::{CallEnd, Watch};
 use crate::origin::Origin;
 use crate::reading::{read_all, read_into, read_some};
 use crate::transport::{Answer, Exchange, ResponseBody, Timeouts, TransportError};
@@ -36,9 +38,7 @@ pub(crate) struct Job<'a> {
     pub(crate) origin: Origin,
     pub(crate) method: Method,
     pub(crate) url: Uri,
-    /// The call's own headers, and those that are added where it has none of a name.
-    pub(crate) headers: HeaderMap,
-    pub(crate) defaults: Option<&'a HeaderMap>,
+    pub(crate) headers: Cow<'a, HeaderMap>,
     pub(crate) body: Body,
     pub(crate) timeouts: Timeouts,
     pub(crate) reading: Reading,
@@ -76,15 +76,21 @@ pub(crate) struct Read {
 
 /// Makes a call.
 pub(crate) async fn run(job: Job<'_>) -> Result<Ended, Error> {
+    let watch = Watch::new(&job.method, &job.origin, job.client.observer.as_deref());
+    let span = watch.span();
+    carry_out(&job, watch).instrument(span).await
+}
+
+async fn carry_out(job: &Job<'_>, watch: Watch<'_>) -> Result<Ended, Error> {
     let clock = job.client.transport.clock();
-    let mut run = Run::new(&job);
+    let mut run = Run::new(job, watch);
     let retry = Retry::new(job.policy);
     let mut action = retry.begin(job.call, run.began, &mut lock(&run.upstream));
     loop {
         action = match action {
             Action::Send(attempt) => match run.attempt(attempt).await {
                 Step::Go(action) => action,
-                Step::End(end) => return *end,
+                Step::End(end) => return end,
             },
             Action::Sleep(pause) => {
                 run.note(&pause);
@@ -99,14 +105,16 @@ pub(crate) async fn run(job: Job<'_>) -> Result<Ended, Error> {
 type Token<'a> = Attempt<&'a SyncPolicy>;
 
 /// What follows an attempt.
+#[allow(clippy::large_enum_variant, reason = "it is moved once a call, and a box would cost more")]
 enum Step<'a> {
     Go(Action<&'a SyncPolicy>),
-    End(Box<Result<Ended, Error>>),
+    End(Result<Ended, Error>),
 }
 
 /// A call under way: what it shares with others, and what it has come to so far.
 struct Run<'a> {
     job: &'a Job<'a>,
+    watch: Watch<'a>,
     upstream: Arc<Mutex<Upstream>>,
     began: Timestamp,
     history: History,
@@ -121,9 +129,10 @@ struct Kept {
 }
 
 impl<'a> Run<'a> {
-    fn new(job: &'a Job<'a>) -> Self {
+    fn new(job: &'a Job<'a>, watch: Watch<'a>) -> Self {
         Self {
             job,
+            watch,
             upstream: job.client.upstreams.of(&job.origin),
             began: job.client.transport.clock().now(),
             history: History::new(),
@@ -155,7 +164,7 @@ impl<'a> Run<'a> {
         let mut request = Request::new(body);
         *request.method_mut() = self.job.method.clone();
         *request.uri_mut() = self.job.url.clone();
-        *request.headers_mut() = with_defaults(&self.job.headers, self.job.defaults);
+        *request.headers_mut() = self.job.headers.as_ref().clone();
         let mut exchange = Exchange::new(request, self.job.timeouts);
         exchange.cutoff = attempt.deadline();
         exchange.fresh_connection = attempt.needs_fresh_connection();
@@ -246,14 +255,16 @@ impl<'a> Run<'a> {
         reused: bool,
     ) -> Verdict<&'a SyncPolicy> {
         let now = self.now();
-        self.history.push(AttemptRecord {
+        let record = AttemptRecord {
             number: attempt.number().get(),
             outcome,
             reused,
             started: started.saturating_since(self.began),
             elapsed: now.saturating_since(started),
             wait: None,
-        });
+        };
+        self.watch.attempt(&record, self.history.len());
+        self.history.push(record);
         let mut rng = lock(&self.job.client.rng);
         attempt.finish(&outcome, now, &mut lock(&self.upstream), &mut *rng)
     }
@@ -271,18 +282,21 @@ impl<'a> Run<'a> {
                 self.last_error = error.or(self.last_error.take());
                 Step::Go(action)
             }
-            Verdict::Done(_) => Step::End(Box::new(self.end(response, error, None))),
+            Verdict::Done(_) => Step::End(self.end(response, error, None)),
         }
     }
 
     fn note(&mut self, pause: &Pause<&'a SyncPolicy>) {
+        let wait = Wait { length: pause.wait(), cause: pause.cause() };
+        self.watch.wait(&wait);
         if let Some(record) = self.history.last_mut() {
-            record.wait = Some(Wait { length: pause.wait(), cause: pause.cause() });
+            record.wait = Some(wait);
         }
     }
 
     /// The caller gets the last response, if there was one, or the last error.
     fn give_up(&mut self, why: GiveUp) -> Result<Ended, Error> {
+        self.watch.give_up(why);
         let (response, error) = (self.last_response.take(), self.last_error.take());
         self.end(response, error, Some(why.reason))
     }
@@ -294,6 +308,8 @@ impl<'a> Run<'a> {
         reason: Option<Reason>,
     ) -> Result<Ended, Error> {
         let attempts = core::mem::take(&mut self.history);
+        let elapsed = self.now().saturating_since(self.began);
+        self.watch.end(&CallEnd { attempts: &attempts, reason, elapsed });
         if let Some(Kept { head, body }) = response {
             return Ok(Ended { head, body, reason, attempts });
         }

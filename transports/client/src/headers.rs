@@ -1,20 +1,21 @@
 //! The headers of a request: what the caller set, the client's defaults, and nothing else.
 
+use std::borrow::Cow;
+
 use http::Method;
 use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http_body::Body as _;
 
 use crate::body::Body;
 
-/// The caller's headers, and the defaults of every name that they do not have (R-C-2).
-pub(crate) fn with_defaults(own: &HeaderMap, defaults: Option<&HeaderMap>) -> HeaderMap {
-    let Some(defaults) = defaults else { return own.clone() };
+/// The caller's headers, and the defaults of every name that they do not have (R-C-2). Where there
+/// are defaults alone, they are lent.
+pub(crate) fn with_defaults(mut own: HeaderMap, defaults: &HeaderMap) -> Cow<'_, HeaderMap> {
     if own.is_empty() {
-        return defaults.clone();
+        return Cow::Borrowed(defaults);
     }
-    let mut headers = own.clone();
     for name in defaults.keys() {
-        if let Entry::Vacant(entry) = headers.entry(name) {
+        if let Entry::Vacant(entry) = own.entry(name) {
             let mut values = defaults.get_all(name).iter().cloned();
             if let Some(first) = values.next() {
                 let mut entry = entry.insert_entry(first);
@@ -22,7 +23,7 @@ pub(crate) fn with_defaults(own: &HeaderMap, defaults: Option<&HeaderMap>) -> He
             }
         }
     }
-    headers
+    Cow::Owned(own)
 }
 
 /// Refuses what no transport can send in good order, and leaves the framing to the transport: a

@@ -2,7 +2,9 @@
 
 use core::error::Error as StdError;
 use core::fmt;
+use std::sync::Arc;
 
+use crate::observe::Observer;
 use crate::settings::{Settings, SettingsError};
 use crate::transport::{BoxError, Transport};
 
@@ -12,16 +14,26 @@ use crate::transport::{BoxError, Transport};
 /// Every [`Transport`] is one. A choice (a runtime, a name) makes its transport from the settings
 /// that the builder has gathered.
 pub trait IntoTransport {
-    /// The transport under these settings; `None` where nothing was set.
+    /// The transport under these settings (`None` where nothing was set), whose connections this
+    /// observer is to hear of.
     ///
     /// # Errors
     ///
     /// [`NoTransport`] where it cannot be made, or not under these settings.
-    fn into_transport(self, settings: Option<Settings>) -> Result<Box<dyn Transport>, NoTransport>;
+    fn into_transport(
+        self,
+        settings: Option<Settings>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Box<dyn Transport>, NoTransport>;
 }
 
 impl<T: Transport> IntoTransport for T {
-    fn into_transport(self, settings: Option<Settings>) -> Result<Box<dyn Transport>, NoTransport> {
+    /// A transport that stands has its own observer, if any.
+    fn into_transport(
+        self,
+        settings: Option<Settings>,
+        _: Option<Arc<dyn Observer>>,
+    ) -> Result<Box<dyn Transport>, NoTransport> {
         match settings {
             None => Ok(Box::new(self)),
             Some(_) => Err(NoTransport::Standing),

@@ -18,6 +18,7 @@
 //! | `driver.rs` | the one async loop |
 //! | `reading.rs`, `streaming.rs` | response bodies, read into memory or as they arrive |
 //! | `response.rs`, `error.rs`, `history.rs` | what a call ends with |
+//! | `observe.rs` | the observer, spans and events |
 //! | `transport.rs`, `clock.rs` | the traits that a transport implements |
 //! | `into_transport.rs` | from a choice to a transport |
 //! | `settings.rs` | what every transport can be told |
@@ -42,6 +43,7 @@ mod error;
 mod headers;
 mod history;
 mod into_transport;
+mod observe;
 mod origin;
 mod reading;
 mod request;
@@ -61,6 +63,7 @@ pub use config::{ClientConfig, Headers, IdentityFiles, TlsConfig, UnreadableFile
 pub use error::Error;
 pub use history::{AttemptRecord, Wait};
 pub use into_transport::{IntoTransport, NoTransport};
+pub use observe::{CallEnd, CallInfo, Observer, PoolEvent, PoolEventKind};
 pub use origin::{Origin, OriginError, Scheme};
 pub use redial_engine as engine;
 pub use request::RequestBuilder;

@@ -4,6 +4,7 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -17,7 +18,7 @@ use crate::body::Body;
 use crate::client::{Client, SharedPolicy};
 use crate::driver::{self, Ended, Job, Reading};
 use crate::error::{Error, presentable};
-use crate::headers::check;
+use crate::headers::{check, with_defaults};
 use crate::response::Response;
 use crate::streaming::StreamingResponse;
 use crate::transport::{BoxError, Timeouts};
@@ -300,6 +301,9 @@ impl RequestBuilder {
             return Err(Error::invalid_request(wrong).with_url(&url));
         }
         let replay = self.replay.unwrap_or_else(|| client.replay.judge(&method, &headers));
+        // The defaults may be secret, and are for the base origin alone (R-C-1, R-C-2).
+        let headers =
+            if home { with_defaults(headers, &client.headers) } else { Cow::Owned(headers) };
         let job = Job {
             client,
             policy: self.policy.as_deref().unwrap_or(&*client.policy),
@@ -308,8 +312,6 @@ impl RequestBuilder {
             method,
             url: url.clone(),
             headers,
-            // The defaults may be secret, and are for the base origin alone (R-C-1, R-C-2).
-            defaults: home.then_some(&client.headers),
             body,
             timeouts: self.timeouts,
             reading,

@@ -3,7 +3,9 @@
 use core::error::Error as StdError;
 use core::fmt;
 use core::time::Duration;
+use std::sync::Arc;
 
+use crate::observe::Observer;
 use crate::transport::BoxError;
 
 /// What every transport can be told, whatever it is built on.
@@ -21,6 +23,8 @@ pub struct Settings {
     pub tls: Tls,
     /// The largest response head, 64 KiB by default (R-X-2).
     pub max_head_bytes: HeadLimit,
+    /// Who is told what the connection pool does; nobody by default, at no cost (R-O-2).
+    pub observer: Option<Arc<dyn Observer>>,
 }
 
 /// How many connections there may be, and how long an idle one is kept.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use redial_client::{
-    Answer, BoxFuture, Clock, Exchange, IntoTransport, NoTransport, Origin, PoolFigures, Settings,
-    SettingsError, Transport, TransportError,
+    Answer, BoxFuture, Clock, Exchange, IntoTransport, NoTransport, Observer, Origin, PoolFigures,
+    Settings, SettingsError, Transport, TransportError,
 };
 use redial_engine::{Delivery, Failure, FailureKind, Timestamp};
 
@@ -85,8 +85,14 @@ impl<R: Runtime> Hyper<R> {
 }
 
 impl<R: Runtime> IntoTransport for Hyper<R> {
-    fn into_transport(self, settings: Option<Settings>) -> Result<Box<dyn Transport>, NoTransport> {
-        Ok(Box::new(HyperTransport::new(self.0, settings.unwrap_or_default())?))
+    fn into_transport(
+        self,
+        settings: Option<Settings>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Box<dyn Transport>, NoTransport> {
+        let mut settings = settings.unwrap_or_default();
+        settings.observer = settings.observer.or(observer);
+        Ok(Box::new(HyperTransport::new(self.0, settings)?))
     }
 }
 

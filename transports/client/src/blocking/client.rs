@@ -10,6 +10,7 @@ use redial_engine::{Budget, HintRules, Policy, ReplayRules, Timestamp};
 use super::{Guard, RequestBuilder, settings};
 use crate::body::Body;
 use crate::client::BuildError;
+use crate::observe::Observer;
 use crate::transport::{PoolFigures, Timeouts};
 
 /// Makes calls over a transport, with retries, and waits for them: the twin of
@@ -99,6 +100,7 @@ impl ClientBuilder {
         fn replay(rules: ReplayRules);
         fn hints(rules: HintRules);
         fn timeouts(timeouts: Timeouts);
+        fn observer(observer: Arc<dyn Observer>);
         fn base_url(url: impl AsRef<str>);
         fn default_header(name: HeaderName, value: HeaderValue);
         fn default_headers(headers: HeaderMap);
