@@ -5,6 +5,25 @@
 //! with the reason and the history of attempts. It decides nothing: whether and when to send again
 //! is the engine's business, how to send is the transport's.
 //!
+//! ```
+//! # async fn example(client: redial_client::Client) -> Result<(), Box<dyn std::error::Error>> {
+//! // Retried, also where the body of the response is cut off.
+//! let users = client.get("/users").query(&[("page", "1")]).send().await?;
+//! println!("{} after {} attempts", users.status(), users.attempts().len());
+//!
+//! // Repeated with the same key, so that the server can tell.
+//! let order = client.post("/orders").idempotency_key().form(&[("item", "7")]).send().await?;
+//! order.error_for_status()?;
+//!
+//! // Read as it arrives: nothing is retried once its head is there.
+//! let mut export = client.get("/export").send_streaming().await?;
+//! while let Some(piece) = export.chunk().await? {
+//!     println!("{} bytes", piece.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! Most programs do not use this crate by itself: they take a transport crate, which builds the
 //! client, or implement [`Transport`] to bring their own.
 //!

@@ -287,19 +287,23 @@ fn stays_below(path: &str) -> Result<(), UrlError> {
         depth = match decoded.as_str() {
             "." => depth,
             ".." => depth.checked_sub(1).ok_or(UrlError::AboveBase)?,
-            other if other.split(['/', '\\']).any(|part| part == "..") => {
-                return Err(UrlError::AboveBase);
-            }
+            other if other.split(['/', '\\']).any(climbs) => return Err(UrlError::AboveBase),
             _ => depth + 1,
         };
     }
     Ok(())
 }
 
-/// A segment with its encoded dots and slashes decoded, and nothing else.
+/// Whether a part of a segment is two dots to some server: parameters after a semicolon are dropped
+/// by those that have them.
+fn climbs(part: &str) -> bool {
+    part.split_once(';').map_or(part, |(name, _)| name) == ".."
+}
+
+/// A segment with what structures a path decoded, and nothing else.
 fn decode_structure(segment: &str) -> String {
     let mut decoded = segment.to_ascii_lowercase();
-    for (code, character) in [("%2e", "."), ("%2f", "/"), ("%5c", "\\")] {
+    for (code, character) in [("%2e", "."), ("%2f", "/"), ("%5c", "\\"), ("%3b", ";")] {
         if decoded.contains(code) {
             decoded = decoded.replace(code, character);
         }

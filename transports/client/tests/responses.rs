@@ -9,7 +9,6 @@
 
 mod common;
 
-use core::error::Error as _;
 use core::time::Duration;
 
 use common::{Piece, answer, block_on, builder, client, fails, hangs, status};
@@ -177,7 +176,10 @@ fn json_is_read_or_the_error_says_so() {
     let error = block_on(response.json::<Vec<u8>>()).unwrap_err();
     assert!(error.is_decode() && !error.is_status() && !error.is_body());
     assert_eq!(error.status().unwrap().as_u16(), 200);
-    assert!(error.source().unwrap().to_string().contains("line 1"), "{error:?}");
+    assert!(
+        core::error::Error::source(&error).unwrap().to_string().contains("line 1"),
+        "{error:?}"
+    );
     assert_eq!(error.url(), Some("http://h/p"));
     assert_eq!(error.attempts().len(), 1);
 }

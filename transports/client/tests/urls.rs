@@ -11,6 +11,9 @@ mod common;
 
 use common::{block_on, builder, status};
 use http::{HeaderName, HeaderValue, Request, Uri};
+use rand_core::Rng as _;
+use rand_xoshiro::Xoshiro256PlusPlus;
+use rand_xoshiro::rand_core::SeedableRng as _;
 use redial_client::engine::FailureKind;
 use redial_client::{BuildError, Client, UrlError};
 
@@ -155,12 +158,74 @@ fn what_is_read_in_two_ways_is_refused() {
         ("%2e%2e/admin", "climbs above"),
         (".%2E/admin", "climbs above"),
         ("..%2fadmin", "climbs above"),
+        ("..;/admin", "climbs above"),
+        ("..%3bx/admin", "climbs above"),
         ("a%5c..%5c..%5cadmin", "climbs above"),
     ];
     for (url, message) in rows {
         let error = called(Some(BASE), url).expect_err(url);
         assert!(error.contains(message), "{url:?}: {error}");
     }
+}
+
+/// Whatever is put together from the pieces that tricks are made of: what is sent goes to the base
+/// URL's origin and below its path, unless it names a scheme and a server in so many words.
+#[test]
+fn no_relative_url_leaves_the_base() {
+    const PIECES: [&str; 24] = [
+        "/",
+        "//",
+        "\\",
+        "..",
+        ".",
+        "%2e",
+        "%2E",
+        "%2f",
+        "%5C",
+        ";",
+        "@",
+        ":",
+        "?",
+        "#",
+        "http:",
+        "https://",
+        "evil.example",
+        "a",
+        "v1",
+        "%",
+        "[",
+        "\t",
+        " ",
+        "\u{ff0f}",
+    ];
+    let mut rng = Xoshiro256PlusPlus::seed_from_u64(11);
+    let (builder, script) = builder((0..20_000).map(|_| status(200)));
+    let client = builder.base_url(BASE).build().unwrap();
+    let (mut sent_some, mut refused_some) = (0, 0);
+    for _ in 0..20_000 {
+        let count = rng.next_u64() % 7;
+        let pick = |_| PIECES[usize::try_from(rng.next_u64() % 24).unwrap()];
+        let text: String = (0..count).map(pick).collect();
+        let result = block_on(client.get(&text).send());
+        let Some(sent) = script.sent().pop() else {
+            assert!(result.unwrap_err().is_request());
+            refused_some += 1;
+            continue;
+        };
+        sent_some += 1;
+        let parsed = url::Url::parse(&sent.url.to_string()).unwrap();
+        let absolute = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        if let Some(rest) = absolute {
+            let host = parsed.host_str().unwrap();
+            assert!(rest.starts_with(host), "{text:?} went to {host}");
+            assert!(sent.headers.is_empty(), "{text:?}");
+            continue;
+        }
+        assert_eq!(parsed.origin().ascii_serialization(), "https://api.example", "{text:?}");
+        let below = parsed.path().strip_prefix("/v1").expect(&text);
+        assert!(below.is_empty() || below.starts_with('/'), "{text:?} became {below}");
+    }
+    assert!(sent_some > 1_000 && refused_some > 1_000, "{sent_some} and {refused_some}");
 }
 
 #[test]
