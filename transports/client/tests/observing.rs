@@ -9,9 +9,9 @@
 
 mod common;
 
+use core::cell::RefCell;
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Once};
 
 use common::{Piece, answer, block_on, builder, client, fails, status};
 use redial_client::engine::{Delivery, FailureKind, GiveUp};
@@ -82,21 +82,21 @@ fn an_observer_is_told_every_step_in_order() {
     );
 }
 
-/// Records spans and events as text.
-#[derive(Clone, Default)]
-struct Recorder(Arc<Recorded>);
+/// Records spans and events as text, each thread's apart.
+///
+/// It is everybody's subscriber: one that is set for a thread alone is not asked about a call site
+/// that another thread comes to first.
+struct Recorder;
 
-#[derive(Default)]
-struct Recorded {
-    lines: Mutex<Vec<String>>,
-    spans: AtomicU64,
+thread_local! {
+    static LINES: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Recorder {
     fn note(&self, what: &str, record: impl FnOnce(&mut Line)) {
         let mut line = Line(what.to_owned());
         record(&mut line);
-        self.0.lines.lock().unwrap().push(line.0);
+        LINES.with_borrow_mut(|lines| lines.push(line.0));
     }
 }
 
@@ -117,7 +117,7 @@ impl Subscriber for Recorder {
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
         self.note(span.metadata().name(), |line| span.record(line));
-        Id::from_u64(self.0.spans.fetch_add(1, Ordering::SeqCst) + 1)
+        Id::from_u64(1)
     }
 
     fn record(&self, _: &Id, values: &Record<'_>) {
@@ -135,10 +135,13 @@ impl Subscriber for Recorder {
     fn exit(&self, _: &Id) {}
 }
 
+/// What this thread records while it runs this.
 fn traced(run: impl FnOnce()) -> Vec<String> {
-    let recorder = Recorder::default();
-    tracing::subscriber::with_default(recorder.clone(), run);
-    core::mem::take(&mut *recorder.0.lines.lock().unwrap())
+    static SET: Once = Once::new();
+    SET.call_once(|| tracing::subscriber::set_global_default(Recorder).unwrap());
+    LINES.take();
+    run();
+    LINES.take()
 }
 
 /// R-O-1: the names are those of OpenTelemetry.

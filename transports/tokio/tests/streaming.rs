@@ -1,0 +1,133 @@
+//! Bodies that stream, both ways, and the blocking twin, over real sockets (R-C-3, R-C-4, R-C-7).
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use core::error::Error as _;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::collections::VecDeque;
+use std::io::{self, Cursor, Read as _};
+
+use bytes::Bytes;
+use common::{client, finish, ok, on_each_runtime, replies, requests, silent};
+use redial_client::{Body, blocking};
+use redial_conformance::{Reply, Step};
+use redial_engine::{FailureKind, Reason};
+
+on_each_runtime![
+    a_stream_that_is_made_again_crosses_whole_on_every_attempt,
+    a_one_shot_stream_is_sent_once,
+    a_stream_that_fails_or_is_too_short_ends_the_call,
+    a_response_streams_and_gives_its_connection_back,
+    a_streamed_response_that_is_cut_is_an_error,
+    the_blocking_twin_works_beside_a_runtime,
+];
+
+/// A stream of these pieces.
+struct Pieces(VecDeque<io::Result<Bytes>>);
+
+fn pieces(items: impl IntoIterator<Item = io::Result<&'static str>>) -> Pieces {
+    Pieces(items.into_iter().map(|item| item.map(Bytes::from)).collect())
+}
+
+impl futures_core::Stream for Pieces {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        Poll::Ready(self.0.pop_front())
+    }
+}
+
+fn hello() -> Pieces {
+    pieces([Ok("hello "), Ok("world")])
+}
+
+async fn a_stream_that_is_made_again_crosses_whole_on_every_attempt() {
+    for (length, framing) in [(None, "transfer-encoding"), (Some(11), "content-length")] {
+        let server = replies([Reply::status(503), ok()]);
+        let body = Body::replayable(hello);
+        let body = match length {
+            Some(length) => body.with_length(length),
+            None => body,
+        };
+        let response = client().put(server.url("/")).body(body).send().await.unwrap();
+        assert_eq!(response.attempts().len(), 2);
+        let log = finish(server).await;
+        for request in log.requests() {
+            assert!(request.complete && request.header(framing).is_some(), "{request:?}");
+            assert_eq!(request.body, b"hello world");
+        }
+        assert_eq!(log.connections().len(), 1, "the connection serves both");
+    }
+}
+
+async fn a_one_shot_stream_is_sent_once() {
+    let server = replies([Reply::status(503)]);
+    let body = Body::once(hello());
+    let response = client().put(server.url("/")).body(body).send().await.unwrap();
+    assert_eq!(response.reason(), Some(Reason::BodySpent));
+    assert_eq!(finish(server).await.requests()[0].body, b"hello world");
+}
+
+/// Neither looks complete to the server, if it hears of it at all, and neither is sent again.
+async fn a_stream_that_fails_or_is_too_short_ends_the_call() {
+    let broken = || pieces([Ok("hello "), Err(io::Error::other("the disk is gone"))]);
+    let rows = [
+        (Body::replayable(broken), "the disk is gone"),
+        (Body::once(broken()), "the disk is gone"),
+        (Body::replayable(hello).with_length(12), "the length that was said"),
+    ];
+    for (body, message) in rows {
+        let server = silent();
+        let error = client().put(server.url("/")).body(body).send().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts().len()), (FailureKind::InvalidRequest, 1));
+        assert!(error.source().unwrap().to_string().contains(message), "{error:?}");
+        let log = finish(server).await;
+        assert!(log.requests().iter().all(|request| !request.complete), "{log:?}");
+    }
+}
+
+async fn a_response_streams_and_gives_its_connection_back() {
+    let server = replies([Reply::status(200).body("x".repeat(200_000)), ok()]);
+    let client = client();
+    let mut response = client.get(server.url("/")).send_streaming().await.unwrap();
+    let mut length = 0;
+    while let Some(piece) = response.chunk().await.unwrap() {
+        length += piece.len();
+    }
+    assert_eq!(length, 200_000);
+    drop(response);
+    client.get(server.url("/")).send().await.unwrap();
+    assert_eq!(finish(server).await.connections().len(), 1);
+}
+
+async fn a_streamed_response_that_is_cut_is_an_error() {
+    let reply = Reply::status(200).header("content-length", "10").body("four").raw();
+    let server = requests(vec![vec![reply.step(), Step::Close]]);
+    let response = client().get(server.url("/")).send_streaming().await.unwrap();
+    let error = response.bytes().await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::Truncated);
+    assert_eq!(finish(server).await.requests().len(), 1, "its head had come: R-D-8");
+}
+
+async fn the_blocking_twin_works_beside_a_runtime() {
+    let server = replies([Reply::status(503), Reply::status(200).body("hello"), ok()]);
+    let url = server.url("/");
+    let client = blocking::Client::from_parts(client(), ());
+    let calls = tokio::task::spawn_blocking(move || {
+        let body = Body::from_reader(Cursor::new("from a reader"));
+        let mut text = String::new();
+        client.get(&url).send_streaming().unwrap().read_to_string(&mut text).unwrap();
+        (text, client.post(&url).body(body).send().unwrap().text().into_owned())
+    });
+    assert_eq!(calls.await.unwrap(), ("hello".to_owned(), "ok".to_owned()));
+    assert_eq!(finish(server).await.requests()[2].body, b"from a reader");
+}
