@@ -14,6 +14,8 @@ use rand_xoshiro::Xoshiro256PlusPlus;
 use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy, Timestamp};
 
 use crate::body::Body;
+#[cfg(feature = "serde")]
+use crate::config::{ClientConfig, UnreadableFile};
 use crate::error::Error;
 use crate::into_transport::{IntoTransport, NoTransport};
 use crate::observe::Observer;
@@ -267,13 +269,33 @@ impl ClientBuilder {
         self
     }
 
+    /// All that a configuration says.
+    ///
+    /// # Errors
+    ///
+    /// [`UnreadableFile`] where a file that it names cannot be read.
+    #[cfg(feature = "serde")]
+    pub fn configure(mut self, config: ClientConfig) -> Result<Self, UnreadableFile> {
+        let settings = config.settings()?;
+        for (name, value) in config.headers.get() {
+            self = self.default_header(name.clone(), value.clone());
+        }
+        if let Some(product) = config.user_agent {
+            self = self.user_agent(product.into());
+        }
+        if let Some(url) = config.base_url {
+            self = self.base_url(url.expose());
+        }
+        if let Some(bytes) = config.max_response_bytes {
+            self = self.max_response_bytes(bytes);
+        }
+        let this = self.settings(settings).policy(config.policy).budget(config.budget);
+        Ok(this.replay(config.replay).hints(config.hints).timeouts(config.timeouts))
+    }
+
     /// All that a transport is told, at once.
     pub fn settings(self, settings: Settings) -> Self {
         Self { settings: Some(settings), ..self }
-    }
-
-    fn settings_mut(&mut self) -> &mut Settings {
-        self.settings.get_or_insert_default()
     }
 
     /// Who is told what calls and connections do; nobody by default, at no cost (R-O-2).
@@ -366,6 +388,12 @@ impl ClientBuilder {
             open: Arc::new(()),
         };
         Ok(Client { inner: Arc::new(inner) })
+    }
+}
+
+impl ClientBuilder {
+    fn settings_mut(&mut self) -> &mut Settings {
+        self.settings.get_or_insert_default()
     }
 }
 

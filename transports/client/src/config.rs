@@ -52,11 +52,11 @@ use crate::transport::Timeouts;
 #[non_exhaustive]
 pub struct ClientConfig {
     /// What relative URLs are joined to (R-C-1); none by default.
-    pub base_url: Option<String>,
+    pub base_url: Option<BaseUrl>,
     /// Headers of every request to the base origin (R-C-2), by name.
     pub headers: Headers,
     /// The `User-Agent`, instead of the one that names this crate.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<UserAgent>,
     /// The largest body that is read into memory, 64 MiB by default (R-C-4).
     pub max_response_bytes: Option<u64>,
     /// The largest response head, 64 KiB by default (R-X-2).
@@ -162,6 +162,42 @@ impl core::error::Error for UnreadableFile {
     }
 }
 
+/// A base URL as it is configured. Whether it is one, is seen when the client is built.
+#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
+pub struct BaseUrl(String);
+
+impl BaseUrl {
+    /// The URL, with all that may be secret in it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for BaseUrl {
+    /// Shows nothing: what is written there by mistake may be secret (R-O-3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BaseUrl").finish_non_exhaustive()
+    }
+}
+
+/// The name of a program and its version, as in `payments/1.2`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserAgent(HeaderValue);
+
+impl From<UserAgent> for HeaderValue {
+    fn from(product: UserAgent) -> Self {
+        product.0
+    }
+}
+
+impl<'de> Deserialize<'de> for UserAgent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let product = String::deserialize(deserializer)?;
+        HeaderValue::try_from(product).map(Self).map_err(D::Error::custom)
+    }
+}
+
 /// Header fields as they are configured: a table of names and values.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(HeaderMap);
@@ -188,8 +224,9 @@ impl<'de> Deserialize<'de> for Headers {
             let field = HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| wrong("no header can be named"))?;
             // The value is not shown: it may be secret (R-O-3).
-            let value = HeaderValue::from_str(&value)
+            let mut value = HeaderValue::from_str(&value)
                 .map_err(|_| wrong("a byte that no header can carry is in the value of"))?;
+            value.set_sensitive(true);
             headers.insert(field, value);
         }
         Ok(Self(headers))

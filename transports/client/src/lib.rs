@@ -78,7 +78,9 @@ pub use body::{Body, BodyError, StreamError};
 pub use client::{BuildError, Client, ClientBuilder};
 pub use clock::{Clock, race};
 #[cfg(feature = "serde")]
-pub use config::{ClientConfig, Headers, IdentityFiles, TlsConfig, UnreadableFile};
+pub use config::{
+    BaseUrl, ClientConfig, Headers, IdentityFiles, TlsConfig, UnreadableFile, UserAgent,
+};
 pub use error::Error;
 pub use history::{AttemptRecord, Wait};
 pub use into_transport::{IntoTransport, NoTransport};

@@ -10,7 +10,10 @@ use redial_engine::{Budget, HintRules, Policy, ReplayRules, Timestamp};
 use super::{Guard, RequestBuilder, settings};
 use crate::body::Body;
 use crate::client::BuildError;
+#[cfg(feature = "serde")]
+use crate::config::{ClientConfig, UnreadableFile};
 use crate::observe::Observer;
+use crate::settings::{HeadLimit, PoolLimits, Protocol, Settings, Tls};
 use crate::transport::{PoolFigures, Timeouts};
 
 /// Makes calls over a transport, with retries, and waits for them: the twin of
@@ -101,6 +104,11 @@ impl ClientBuilder {
         fn hints(rules: HintRules);
         fn timeouts(timeouts: Timeouts);
         fn observer(observer: Arc<dyn Observer>);
+        fn pool(limits: PoolLimits);
+        fn protocol(protocol: Protocol);
+        fn tls(tls: Tls);
+        fn max_head_bytes(limit: HeadLimit);
+        fn settings(settings: Settings);
         fn base_url(url: impl AsRef<str>);
         fn default_header(name: HeaderName, value: HeaderValue);
         fn default_headers(headers: HeaderMap);
@@ -108,6 +116,16 @@ impl ClientBuilder {
         fn no_user_agent();
         fn max_response_bytes(bytes: u64);
         fn seed(seed: u64);
+    }
+
+    /// See [`ClientBuilder::configure`](crate::ClientBuilder::configure).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    #[cfg(feature = "serde")]
+    pub fn configure(self, config: ClientConfig) -> Result<Self, UnreadableFile> {
+        Ok(Self { inner: self.inner.configure(config)?, guard: self.guard })
     }
 
     /// The client.
