@@ -1,0 +1,157 @@
+//! From curl's codes to a kind and a delivery.
+
+use core::error::Error as StdError;
+use core::fmt;
+use std::io;
+
+use isahc::error::ErrorKind;
+use redial_client::TransportError;
+use redial_engine::{Delivery, Failure, FailureKind};
+
+use crate::descriptors::DescriptorLimit;
+use crate::upload::Progress;
+use crate::watch::Watch;
+
+/// What curl said, by its number (`CURLE_...` in `curl.h`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CurlError {
+    /// The number.
+    pub code: u32,
+}
+
+impl fmt::Display for CurlError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "curl failed with code {}", self.code)
+    }
+}
+
+impl StdError for CurlError {}
+
+/// An error that came instead of a response head.
+pub(crate) fn before_head(
+    error: isahc::Error,
+    watch: &Watch,
+    progress: &Progress,
+) -> TransportError {
+    if let Some(source) = progress.take_failure() {
+        // The server may have made something of the part that it got.
+        let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unknown);
+        return TransportError::with_source(failure, source);
+    }
+    let Some(code) = curl_code(&error) else {
+        return TransportError::with_source(of_isahc(&error), error);
+    };
+    if code == code_of::COULDNT_CONNECT && DescriptorLimit::is_reached() {
+        let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
+        return TransportError::with_source(failure, DescriptorLimit);
+    }
+    // curl knows the server's address when the TCP connection stands.
+    let connected = error.remote_addr().is_some();
+    TransportError::with_source(head_failure(code, connected, watch), CurlError { code })
+}
+
+/// An error in a response body.
+pub(crate) fn in_body(error: &io::Error, watch: &Watch) -> TransportError {
+    let isahc = error.get_ref().and_then(|inner| inner.downcast_ref::<isahc::Error>());
+    let Some(code) = isahc.and_then(curl_code) else {
+        let failure = Failure::new(FailureKind::Truncated, Delivery::Answered);
+        return TransportError::with_source(failure, error.kind().to_string());
+    };
+    let kind = match code {
+        code_of::OPERATION_TIMEDOUT => watch.cut_off().unwrap_or(FailureKind::ReadTimeout),
+        code_of::PARTIAL_FILE => FailureKind::Truncated,
+        code => after_connecting(code),
+    };
+    TransportError::with_source(Failure::new(kind, Delivery::Answered), CurlError { code })
+}
+
+fn head_failure(code: u32, connected: bool, watch: &Watch) -> Failure {
+    use code_of as c;
+    let unsent = |kind| Failure::new(kind, Delivery::Unsent);
+    match code {
+        c::URL_MALFORMAT => unsent(FailureKind::InvalidRequest),
+        c::COULDNT_RESOLVE_PROXY | c::COULDNT_RESOLVE_HOST => unsent(FailureKind::Resolve),
+        c::COULDNT_CONNECT => unsent(FailureKind::Connect),
+        c::SSL_CONNECT_ERROR
+        | c::SSL_CERTPROBLEM
+        | c::SSL_CIPHER
+        | c::PEER_FAILED_VERIFICATION
+        | c::USE_SSL_FAILED
+        | c::SSL_ENGINE_INITFAILED
+        | c::SSL_CACERT_BADFILE
+        | c::SSL_ISSUER_ERROR => unsent(FailureKind::Tls),
+        c::OPERATION_TIMEDOUT => match watch.cut_off() {
+            Some(kind) if connected => Failure::new(kind, Delivery::Unknown),
+            Some(kind) => unsent(kind),
+            None if connected => Failure::new(watch.silence(), Delivery::Unknown),
+            None => unsent(FailureKind::ConnectTimeout),
+        },
+        // A body that is not rewound: curl would have sent the request again.
+        c::SEND_FAIL_REWIND => Failure::new(FailureKind::Closed, Delivery::Unknown).on_reused(),
+        code => Failure::new(after_connecting(code), Delivery::Unknown),
+    }
+}
+
+/// What a code means that only a connection which stands can bring.
+const fn after_connecting(code: u32) -> FailureKind {
+    use code_of as c;
+    match code {
+        c::GOT_NOTHING => FailureKind::Closed,
+        c::PARTIAL_FILE => FailureKind::Truncated,
+        c::SEND_ERROR | c::RECV_ERROR => FailureKind::Reset,
+        c::HTTP2_STREAM => FailureKind::StreamReset,
+        c::UNSUPPORTED_PROTOCOL | c::WEIRD_SERVER_REPLY | c::HTTP2 => FailureKind::RemoteProtocol,
+        c::TOO_LARGE => FailureKind::ResponseTooLarge,
+        c::SSL_CLIENTCERT => FailureKind::Tls,
+        _ => FailureKind::Other,
+    }
+}
+
+/// What isahc itself refuses, or fails with.
+fn of_isahc(error: &isahc::Error) -> Failure {
+    match error.kind() {
+        ErrorKind::InvalidRequest => Failure::new(FailureKind::InvalidRequest, Delivery::Unsent),
+        ErrorKind::BadClientCertificate
+        | ErrorKind::BadServerCertificate
+        | ErrorKind::InvalidTlsConfiguration
+        | ErrorKind::TlsEngine => Failure::new(FailureKind::Tls, Delivery::Unsent),
+        ErrorKind::ProtocolViolation => {
+            Failure::new(FailureKind::RemoteProtocol, Delivery::Unknown)
+        }
+        _ => Failure::new(FailureKind::Other, Delivery::Unknown),
+    }
+}
+
+fn curl_code(error: &isahc::Error) -> Option<u32> {
+    let source = error.source()?.downcast_ref::<curl::Error>()?;
+    u32::try_from(source.code()).ok()
+}
+
+/// The codes of `curl.h` that are told apart here.
+mod code_of {
+    pub(super) const UNSUPPORTED_PROTOCOL: u32 = 1;
+    pub(super) const URL_MALFORMAT: u32 = 3;
+    pub(super) const COULDNT_RESOLVE_PROXY: u32 = 5;
+    pub(super) const COULDNT_RESOLVE_HOST: u32 = 6;
+    pub(super) const COULDNT_CONNECT: u32 = 7;
+    pub(super) const WEIRD_SERVER_REPLY: u32 = 8;
+    pub(super) const HTTP2: u32 = 16;
+    pub(super) const PARTIAL_FILE: u32 = 18;
+    pub(super) const OPERATION_TIMEDOUT: u32 = 28;
+    pub(super) const SSL_CONNECT_ERROR: u32 = 35;
+    pub(super) const GOT_NOTHING: u32 = 52;
+    pub(super) const SEND_ERROR: u32 = 55;
+    pub(super) const RECV_ERROR: u32 = 56;
+    pub(super) const SSL_CERTPROBLEM: u32 = 58;
+    pub(super) const SSL_CIPHER: u32 = 59;
+    pub(super) const PEER_FAILED_VERIFICATION: u32 = 60;
+    pub(super) const USE_SSL_FAILED: u32 = 64;
+    pub(super) const SEND_FAIL_REWIND: u32 = 65;
+    pub(super) const SSL_ENGINE_INITFAILED: u32 = 66;
+    pub(super) const SSL_CACERT_BADFILE: u32 = 77;
+    pub(super) const SSL_ISSUER_ERROR: u32 = 83;
+    pub(super) const HTTP2_STREAM: u32 = 92;
+    pub(super) const SSL_CLIENTCERT: u32 = 98;
+    pub(super) const TOO_LARGE: u32 = 100;
+}

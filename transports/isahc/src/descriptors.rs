@@ -1,0 +1,48 @@
+//! Whether the process has more open files than curl can wait for.
+
+use core::error::Error as StdError;
+use core::fmt;
+
+/// The process has so many open files that libcurl, as isahc builds it, can make no connection.
+///
+/// isahc's own libcurl waits for a new socket with `select`, which knows no descriptor of
+/// 1,024 or above: curl-sys defines `HAVE_POLL_FINE`, curl reads `HAVE_POLL`. To another attempt
+/// the same would happen, so that this is final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DescriptorLimit;
+
+impl fmt::Display for DescriptorLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "1,024 or more files are open, and this libcurl cannot connect beyond that: close \
+             some, take another transport, or build with CFLAGS=-DHAVE_POLL",
+        )
+    }
+}
+
+impl StdError for DescriptorLimit {}
+
+impl DescriptorLimit {
+    /// Whether a descriptor that is opened now is beyond what curl can wait for.
+    pub(crate) fn is_reached() -> bool {
+        // What the system brings was configured on the system, and waits with `poll`.
+        curl::Version::get().vendored() && next_descriptor().is_some_and(|next| next >= SELECTABLE)
+    }
+}
+
+/// `FD_SETSIZE`, from which a few are taken off that may have come free since curl had its socket.
+const SELECTABLE: i32 = 1024 - 8;
+
+#[cfg(unix)]
+fn next_descriptor() -> Option<i32> {
+    use std::os::fd::AsRawFd;
+    // The kernel gives the lowest number that is free (POSIX 2.6).
+    std::fs::File::open("/dev/null").ok().map(|file| file.as_raw_fd())
+}
+
+/// Elsewhere a socket's number says nothing.
+#[cfg(not(unix))]
+fn next_descriptor() -> Option<i32> {
+    None
+}

@@ -1,0 +1,166 @@
+//! One request until its response head.
+
+use core::future::{Future, poll_fn};
+use core::task::Poll;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::{HeaderMap, Method, Response, StatusCode, Version};
+use isahc::prelude::ResponseExt;
+use isahc::{AsyncBody, HttpClient};
+use redial_client::{Answer, Exchange, TransportError};
+use redial_engine::{Delivery, Failure, FailureKind};
+use tracing::subscriber::{NoSubscriber, with_default};
+
+use crate::classify;
+use crate::connections::{Connections, Lease};
+use crate::request;
+use crate::response::Reading;
+use crate::upload::Progress;
+use crate::watch::Watch;
+
+/// The most header lines of a response (R-X-2).
+const MOST_HEADERS: usize = 100;
+
+/// Sends a request over a handle, and answers with the response head.
+pub(crate) async fn send(
+    connections: &Connections,
+    lease: Lease,
+    exchange: Exchange,
+) -> Result<Answer, TransportError> {
+    let settings = connections.maker().settings();
+    let (method, timeouts, cutoff) =
+        (exchange.request.method().clone(), exchange.timeouts, exchange.cutoff);
+    let secure = exchange.request.uri().scheme_str() == Some("https");
+    let clock = connections.clock();
+    let (request, progress) = request::prepare(exchange, &lease, settings.protocol, clock)?;
+    let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff);
+    let cancelled = CancelOnDrop(progress.clone());
+    let handle = Arc::clone(lease.handle());
+    let result = head(&handle, request, &mut watch).await;
+    drop(handle);
+    let response = match result {
+        Head::Came(Ok(response)) => response,
+        Head::Came(Err(error)) => {
+            let port = error.local_addr().map(|address| address.port());
+            let reused = port.is_some() && lease.over(port);
+            if !secure && settings.protocol != redial_client::Protocol::Http2PriorKnowledge {
+                lease.gone(port);
+            }
+            let error = classify::before_head(error, &watch, &progress);
+            return Err(if reused { error.on_reused() } else { error });
+        }
+        Head::Limit(kind) => {
+            return Err(TransportError::new(Failure::new(kind, Delivery::Unknown)));
+        }
+        Head::HandleLost => {
+            connections.disown(&lease);
+            let failure = Failure::new(FailureKind::Other, Delivery::Unknown);
+            return Err(TransportError::with_source(failure, "isahc's thread is gone"));
+        }
+    };
+    drop(cancelled);
+    let reused = lease.over(response.local_addr().map(|address| address.port()));
+    let limit = settings.max_head_bytes.get();
+    let answer = answer(response, &method, limit, lease, watch).await;
+    answer
+        .map(|response| Answer::new(response, reused))
+        .map_err(|error| if reused { error.on_reused() } else { error })
+}
+
+/// What came of waiting for a head.
+enum Head {
+    Came(Result<Response<AsyncBody>, isahc::Error>),
+    Limit(FailureKind),
+    HandleLost,
+}
+
+async fn head(handle: &HttpClient, request: http::Request<AsyncBody>, watch: &mut Watch) -> Head {
+    // isahc's spans show the whole URL, and make curl log headers: they may be secret (R-O-3).
+    // What is created without a subscriber stays silent.
+    let mut response = with_default(NoSubscriber::new(), || handle.send_async(request));
+    let mut submitted = false;
+    poll_fn(|context| {
+        let mut poll = || Future::poll(core::pin::Pin::new(&mut response), context);
+        let polled = if submitted {
+            poll()
+        } else {
+            submitted = true;
+            // It panics where its thread is gone.
+            let submit = AssertUnwindSafe(|| with_default(NoSubscriber::new(), poll));
+            match catch_unwind(submit) {
+                Ok(polled) => polled,
+                Err(_) => return Poll::Ready(Head::HandleLost),
+            }
+        };
+        match polled {
+            Poll::Ready(result) => Poll::Ready(Head::Came(result)),
+            Poll::Pending => watch.poll(context).map(Head::Limit),
+        }
+    })
+    .await
+}
+
+/// Tells curl's next read of the body that nobody waits any more.
+struct CancelOnDrop(Progress);
+
+impl Drop for CancelOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
+
+async fn answer(
+    response: Response<AsyncBody>,
+    method: &Method,
+    limit: usize,
+    lease: Lease,
+    watch: Watch,
+) -> Result<Response<redial_client::ResponseBody>, TransportError> {
+    let (mut head, body) = response.into_parts();
+    // isahc's extensions have the request's body in them, and panic when they are cloned.
+    head.extensions.clear();
+    let refuse = |kind, why| {
+        let failure = Failure::new(kind, Delivery::Unknown);
+        Err(TransportError::with_source(failure, why))
+    };
+    if head.status == StatusCode::SWITCHING_PROTOCOLS {
+        return refuse(FailureKind::RemoteProtocol, "the server switched protocols unasked");
+    }
+    if head.headers.len() > MOST_HEADERS || size(&head.headers) > limit {
+        return refuse(FailureKind::ResponseTooLarge, "the response head is larger than allowed");
+    }
+    let bodyless = *method == Method::HEAD
+        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let length = if bodyless { Some(0) } else { length(&head.headers) };
+    let mut reading = Reading::new(body, lease, watch, length);
+    if !bodyless && head.version == Version::HTTP_11 && is_unframed(&head.headers) {
+        // A head that was cut before its blank line looks so (R-X-4).
+        reading.expect_something().await?;
+    }
+    Ok(Response::from_parts(head, reading.into_body()))
+}
+
+/// About how many bytes the header lines have.
+fn size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
+}
+
+fn length(headers: &HeaderMap) -> Option<u64> {
+    if headers.contains_key(TRANSFER_ENCODING) {
+        return None;
+    }
+    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+/// Whether only the end of the connection can end the body, and nothing announces that.
+fn is_unframed(headers: &HeaderMap) -> bool {
+    let closes = |value: &http::HeaderValue| {
+        let tokens = value.to_str().unwrap_or("").split(',');
+        tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("close"))
+    };
+    !headers.contains_key(TRANSFER_ENCODING)
+        && !headers.contains_key(CONTENT_LENGTH)
+        && !headers.get_all(CONNECTION).iter().any(closes)
+}

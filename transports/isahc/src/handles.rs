@@ -1,0 +1,104 @@
+//! isahc's clients, made from settings.
+
+use core::time::Duration;
+
+use isahc::HttpClient;
+use isahc::auth::Authentication;
+use isahc::config::{Configurable, RedirectPolicy, VersionNegotiation};
+use isahc::tls::{TlsConfig, TrustStore};
+use redial_client::{Protocol, Roots, Settings, SettingsError};
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject;
+
+use crate::ledger::Lane;
+
+/// What isahc's clients are made from, as often as one is needed.
+#[derive(Debug)]
+pub(crate) struct Maker {
+    settings: Settings,
+    tls: TlsConfig,
+}
+
+impl Maker {
+    /// Looks the settings over: isahc itself would find out with the first request.
+    pub(crate) fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let mut tls = TlsConfig::builder();
+        match &settings.tls.roots {
+            Roots::Pem(text) => {
+                check_roots(text)?;
+                tls = tls.trust_store(TrustStore::builder().certificate_from_pem(text).build());
+            }
+            Roots::Platform | _ => {}
+        }
+        if settings.tls.identity.is_some() {
+            return Err(SettingsError::Identity(
+                "curl's rustls backend reads client certificates from files only: take another \
+                 transport for servers that ask for one"
+                    .into(),
+            ));
+        }
+        Ok(Self { settings, tls: tls.build() })
+    }
+
+    pub(crate) const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A client with a thread and a cache of its own.
+    pub(crate) fn make(&self, lane: Lane) -> Result<HttpClient, isahc::Error> {
+        let limits = self.settings.limits;
+        let builder = HttpClient::builder()
+            .tls_config(self.tls.clone())
+            .version_negotiation(self.version(lane))
+            .authentication(Authentication::none())
+            .automatic_decompression(false)
+            .expect_continue(false)
+            .redirect_policy(RedirectPolicy::None)
+            .proxy(None)
+            .tcp_nodelay();
+        let builder = if self.keeps(lane) {
+            builder
+                .max_connections(limits.max_connections)
+                .connection_cache_size(limits.max_keepalive_connections)
+                .connection_cache_ttl(idle_time(limits.keepalive_expiry))
+        } else {
+            builder.connection_cache_size(0)
+        };
+        builder.build()
+    }
+
+    fn keeps(&self, lane: Lane) -> bool {
+        let limits = self.settings.limits;
+        lane == Lane::Kept
+            && limits.max_keepalive_connections > 0
+            && limits.keepalive_expiry != Some(Duration::ZERO)
+    }
+
+    fn version(&self, lane: Lane) -> VersionNegotiation {
+        match (self.settings.protocol, lane) {
+            (Protocol::Http2PriorKnowledge, _) => VersionNegotiation::http2(),
+            (Protocol::Negotiated, Lane::Kept) => VersionNegotiation::latest_compatible(),
+            // A connection for one request gains nothing from HTTP/2, and curl would share it.
+            (Protocol::Negotiated, Lane::Fresh) | (Protocol::Http1 | _, _) => {
+                VersionNegotiation::http11()
+            }
+        }
+    }
+}
+
+/// How long curl may find a connection idle and still use it, in its whole seconds, of which none
+/// means "for ever".
+fn idle_time(expiry: Option<Duration>) -> Duration {
+    expiry.map_or(Duration::ZERO, |expiry| expiry.max(Duration::from_secs(1)))
+}
+
+fn check_roots(text: &[u8]) -> Result<(), SettingsError> {
+    let mut certificates = CertificateDer::pem_slice_iter(text).peekable();
+    if certificates.peek().is_none() {
+        return Err(SettingsError::Roots("there is no certificate in it".into()));
+    }
+    for certificate in certificates {
+        certificate.map_err(|error| SettingsError::Roots(error.to_string().into()))?;
+    }
+    Ok(())
+}

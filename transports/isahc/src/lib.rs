@@ -1,0 +1,81 @@
+//! Redial's transport over isahc, which is libcurl with futures.
+//!
+//! isahc brings a thread of its own and plain futures, so that [`IsahcTransport`] serves any
+//! executor, and a thread that parks until it is woken as well as the next.
+//!
+//! ```no_run
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! use redial_client::Client;
+//! use redial_isahc::IsahcTransport;
+//!
+//! let client = Client::builder(IsahcTransport::new()?).build()?;
+//! let response = client.get("http://localhost:8080/status").send().await?;
+//! println!("{} after {} attempts", response.status(), response.attempts().len());
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What curl does by itself, and what is done about it
+//!
+//! curl sends a request again without a word when the connection that it took from its cache turns
+//! out to be dead (`Curl_retry_request`), although the server may have processed it. No option
+//! switches that off, but it happens on reused connections alone. So there are two handles behind
+//! one count of slots: one that keeps connections, for methods that RFC 9110 9.2.2 calls idempotent
+//! (and QUERY), and one on which a connection serves one request, for every other method and for
+//! [`Exchange::fresh_connection`](redial_client::Exchange::fresh_connection). Bodies are never
+//! rewound: a request with a body that curl would send again fails instead. A POST reaches a server
+//! once, whatever becomes of the connection (R-X-6); it pays with a connection of its own.
+//!
+//! What is left, each with its reason:
+//!
+//! | where | what happens | why |
+//! |---|---|---|
+//! | a repeatable request without a body, on a kept connection that has died | curl sends it again, at most five times | no option of curl's |
+//! | HTTP/2 streams refused, or given up by GOAWAY, without a body | the same | the server has not processed them |
+//! | methods that are not repeatable, with [`Protocol::Negotiated`] | HTTP/1.1 | curl would share an HTTP/2 connection, and so reuse it |
+//! | a response head | arrives with the first byte of the body; until then nothing tells a slow server from a silent one, so that the read timeout starts after the connect timeout where there is no body to upload | isahc's `handler.rs`: the future completes in `write` |
+//! | a dropped call | its future is gone at once, its slot is free when curl lets go: with the next byte, or after the read timeout and 5 s | curl looks at a transfer when bytes move |
+//! | `Accept` | `*/*` where the caller sets none, which means the same (RFC 9110 12.5.1) | isahc cannot say "none" to curl |
+//! | `User-Agent`, and `Content-Type` of a POST | sent empty where the caller sets none | the same: isahc's own value, or `application/x-www-form-urlencoded`, would be sent |
+//! | idle connections | those of the handle are closed together, when no request is on any of them; the idle time for the single one is checked when it would be reused | isahc has no way to close one |
+//! | TLS: no common version, a handshake that was cut | [`FailureKind::Tls`](redial_engine::FailureKind::Tls) | both are `CURLE_SSL_CONNECT_ERROR` |
+//! | 1,024 or more open descriptors | [`DescriptorLimit`], final | libcurl as isahc builds it waits with `select` |
+//! | paths with `.` or `..` segments, header values that are not ASCII, HEAD with a body | refused, nothing is sent | curl would change or misread them |
+//!
+//! # Code map, in the order of a request
+//!
+//! | file | what it holds |
+//! |---|---|
+//! | `transport.rs` | [`IsahcTransport`]: from an exchange to an answer |
+//! | `handles.rs` | isahc's clients, made from [`Settings`](redial_client::Settings) |
+//! | `connections.rs` | slots, first come, first served, and which handle a request goes over |
+//! | `ledger.rs` | how many connections there may be: arithmetic, without a lock or a clock |
+//! | `request.rs` | the request as isahc takes it |
+//! | `upload.rs` | the request body as curl reads it, and how far it has come |
+//! | `exchange.rs` | one request until its response head |
+//! | `response.rs` | the response body |
+//! | `watch.rs` | when an exchange has been silent for too long |
+//! | `classify.rs` | from curl's codes to a kind and a delivery |
+//! | `descriptors.rs` | whether the process has more open files than curl can wait for |
+//! | `clock.rs` | the clock, and the one thread that all timers share |
+//!
+//! [`Protocol::Negotiated`]: redial_client::Protocol::Negotiated
+#![forbid(unsafe_code)]
+
+mod classify;
+mod clock;
+mod connections;
+mod descriptors;
+mod exchange;
+mod handles;
+mod ledger;
+mod request;
+mod response;
+mod transport;
+mod upload;
+mod watch;
+
+pub use classify::CurlError;
+pub use descriptors::DescriptorLimit;
+pub use request::Unsendable;
+pub use transport::{IsahcTransport, StartError};

@@ -1,0 +1,163 @@
+//! The request as isahc takes it.
+
+use core::error::Error as StdError;
+use core::fmt;
+use core::time::Duration;
+
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use http::{HeaderMap, Method, Request};
+use http_body::Body as _;
+use isahc::AsyncBody;
+use isahc::config::Configurable;
+use isahc::tls::{Identity, TlsConfig};
+use redial_client::{Body, Clock, Exchange, Protocol, TransportError};
+use redial_engine::{Delivery, Failure, FailureKind};
+
+use crate::clock::SharedClock;
+use crate::connections::Lease;
+use crate::ledger::Lane;
+use crate::upload::{Progress, Upload};
+
+/// How much longer than the read timeout curl may keep a request that nobody waits for.
+const REAPER: Duration = Duration::from_secs(5);
+
+/// How much later than the cutoff curl lets go of a request by itself: late enough that the
+/// transport's own clock is first, and says which limit it was.
+const AFTER_CUTOFF: Duration = Duration::from_millis(20);
+
+/// The longest time that curl is told. It counts milliseconds, on some systems in 32 bits.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// Why isahc cannot send a request as it is. Nothing of it has been sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unsendable {
+    /// A header value has bytes that are not ASCII. isahc takes none: encode it (RFC 8187).
+    HeaderValue,
+    /// The path has `.` or `..` segments, which curl would resolve. Write it without them.
+    DotSegments,
+    /// A HEAD request has a body, which to curl is a request whose response has one.
+    HeadWithBody,
+}
+
+impl fmt::Display for Unsendable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HeaderValue => "a header value has bytes that are not ASCII: encode it",
+            Self::DotSegments => "the path has `.` or `..` segments: write it without them",
+            Self::HeadWithBody => "a HEAD request has a body: send none",
+        })
+    }
+}
+
+impl StdError for Unsendable {}
+
+/// Which handle a request goes over: curl re-sends what it lost on a reused connection, so that
+/// only what may be repeated (RFC 9110 9.2.2, and QUERY) gets one.
+pub(crate) fn lane(exchange: &Exchange) -> Lane {
+    const REPEATABLE: [&str; 7] = ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PUT", "DELETE"];
+    let repeatable = REPEATABLE.contains(&exchange.request.method().as_str());
+    if repeatable && !exchange.fresh_connection { Lane::Kept } else { Lane::Fresh }
+}
+
+/// Whether isahc sends the request as it is.
+pub(crate) fn check(request: &Request<Body>) -> Result<(), TransportError> {
+    let wrong = if request.headers().values().any(|value| value.to_str().is_err()) {
+        Unsendable::HeaderValue
+    } else if request.uri().path().split('/').any(is_dots) {
+        Unsendable::DotSegments
+    } else if request.method() == Method::HEAD && !request.body().is_end_stream() {
+        Unsendable::HeadWithBody
+    } else {
+        return Ok(());
+    };
+    let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
+    Err(TransportError::with_source(failure, wrong))
+}
+
+/// Whether curl takes this for a segment to be resolved.
+fn is_dots(segment: &str) -> bool {
+    segment.len() <= 6
+        && segment.contains(['.', '%'])
+        && matches!(segment.to_ascii_lowercase().replace("%2e", ".").as_str(), "." | "..")
+}
+
+/// The request with everything that curl is to know of it, and how far its body has come.
+pub(crate) fn prepare(
+    exchange: Exchange,
+    lease: &Lease,
+    protocol: Protocol,
+    clock: &SharedClock,
+) -> Result<(Request<AsyncBody>, Progress), TransportError> {
+    let (head, body) = exchange.request.into_parts();
+    let mut headers = head.headers;
+    frame(&mut headers, &head.method, &body);
+    let prior_knowledge = protocol == Protocol::Http2PriorKnowledge;
+    let unsafe_h2 = prior_knowledge && lease.lane() == Lane::Fresh && head.method != Method::HEAD;
+    let (body, progress) = stream(body, unsafe_h2, clock);
+    let mut builder = Request::builder().method(head.method).uri(head.uri);
+    if let Some(all) = builder.headers_mut() {
+        *all = headers;
+    }
+    let read = exchange.timeouts.read.saturating_add(REAPER).min(LONGEST);
+    let whole_seconds = Duration::from_secs(read.as_secs().saturating_add(1));
+    builder = builder
+        .connect_timeout(exchange.timeouts.connect.clamp(Duration::from_millis(1), LONGEST))
+        .low_speed_timeout(1, whole_seconds)
+        .proxy_tls_config(held(lease));
+    if let Some(cutoff) = exchange.cutoff {
+        let left = cutoff.at.saturating_since(clock.now()).saturating_add(AFTER_CUTOFF);
+        builder = builder.timeout(left.min(LONGEST));
+    }
+    let request = builder.body(body).map_err(|error| {
+        let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
+        TransportError::with_source(failure, error)
+    })?;
+    Ok((request, progress))
+}
+
+/// A slot as the client certificate for proxies, of which there are none: isahc keeps what it
+/// lends curl for just as long as curl has the request, and drops it then.
+fn held(lease: &Lease) -> TlsConfig {
+    TlsConfig::builder().identity(Identity::from_pem(Held(lease.hold()), None)).build()
+}
+
+struct Held(std::sync::Arc<crate::connections::Permit>);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+/// Framing, and what curl or isahc would add and the caller has not asked for (R-C-13).
+fn frame(headers: &mut HeaderMap, method: &Method, body: &Body) {
+    // Framing is curl's, by the body's length.
+    headers.remove(CONTENT_LENGTH);
+    headers.remove(TRANSFER_ENCODING);
+    let empty = HeaderValue::from_static("");
+    headers.entry(USER_AGENT).or_insert_with(|| empty.clone());
+    if !body.is_end_stream() {
+        if *method == Method::POST {
+            headers.entry(CONTENT_TYPE).or_insert(empty);
+        }
+    } else if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+        // RFC 9110 8.6; curl says nothing of the length of a body that is not there.
+        headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
+}
+
+/// The body as curl reads it. `always`: also where it is empty, because curl repeats on its own
+/// what it has not read a body for.
+fn stream(body: Body, always: bool, clock: &SharedClock) -> (AsyncBody, Progress) {
+    if body.is_end_stream() && !always {
+        return (AsyncBody::empty(), Progress::done());
+    }
+    let length = body.size_hint().exact().filter(|length| *length > 0);
+    let (upload, progress) = Upload::new(body, clock.clone());
+    let body = match length {
+        Some(length) => AsyncBody::from_reader_sized(upload, length),
+        None => AsyncBody::from_reader(upload),
+    };
+    (body, progress)
+}

@@ -1,0 +1,124 @@
+//! The response body as it arrives.
+
+use core::future::poll_fn;
+use core::pin::Pin;
+use core::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use futures_io::AsyncRead;
+use http_body::{Body, Frame, SizeHint};
+use isahc::AsyncBody;
+use redial_client::{ResponseBody, TransportError};
+use redial_engine::{Delivery, Failure, FailureKind};
+
+use crate::classify;
+use crate::connections::Lease;
+use crate::watch::Watch;
+
+/// The most that is read at a time: what curl hands over at a time (`CURL_MAX_WRITE_SIZE`).
+const PIECE: usize = 16 * 1024;
+
+/// A response body that holds its slot until its end.
+pub(crate) struct Reading {
+    /// Here until the end. The body is dropped before the slot: it has a handle of its own.
+    source: Option<(AsyncBody, Lease)>,
+    watch: Watch,
+    /// How much is to come, where that is known.
+    left: Option<u64>,
+    first: Option<Bytes>,
+}
+
+impl Reading {
+    /// Begins to read a body of this length, where it is known.
+    pub(crate) fn new(body: AsyncBody, lease: Lease, watch: Watch, left: Option<u64>) -> Self {
+        let source = Some((body, lease)).filter(|_| left != Some(0));
+        Self { source, watch, left, first: None }
+    }
+
+    pub(crate) fn into_body(mut self) -> ResponseBody {
+        let _ = self.watch.restart();
+        ResponseBody::new(self)
+    }
+
+    /// Waits for the first byte, and fails where there is none.
+    pub(crate) async fn expect_something(&mut self) -> Result<(), TransportError> {
+        match poll_fn(|context| self.poll_piece(context)).await {
+            Some(piece) => {
+                self.first = Some(piece?);
+                Ok(())
+            }
+            None => {
+                Err(TransportError::new(Failure::new(FailureKind::Truncated, Delivery::Unknown)))
+            }
+        }
+    }
+
+    fn poll_piece(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, TransportError>>> {
+        let Some((body, _)) = &mut self.source else { return Poll::Ready(None) };
+        let most = self.left.and_then(|left| usize::try_from(left).ok()).unwrap_or(PIECE);
+        let mut buffer = BytesMut::zeroed(most.clamp(1, PIECE));
+        match Pin::new(body).poll_read(context, &mut buffer) {
+            Poll::Ready(Ok(0)) => {
+                self.source = None;
+                Poll::Ready(None)
+            }
+            Poll::Ready(Ok(length)) => {
+                buffer.truncate(length);
+                self.left = self.left.map(|left| left.saturating_sub(length as u64));
+                if let Err(kind) = self.watch.restart() {
+                    return Poll::Ready(Some(Err(self.timed_out(kind))));
+                }
+                if self.left == Some(0) {
+                    self.source = None;
+                }
+                Poll::Ready(Some(Ok(buffer.freeze())))
+            }
+            Poll::Ready(Err(error)) => {
+                let error = classify::in_body(&error, &self.watch);
+                self.source = None;
+                Poll::Ready(Some(Err(error)))
+            }
+            Poll::Pending => {
+                let kind = ready!(self.watch.poll(context));
+                Poll::Ready(Some(Err(self.timed_out(kind))))
+            }
+        }
+    }
+
+    fn timed_out(&mut self, kind: FailureKind) -> TransportError {
+        self.source = None;
+        TransportError::new(Failure::new(kind, Delivery::Answered))
+    }
+}
+
+impl Body for Reading {
+    type Data = Bytes;
+    type Error = TransportError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
+        let this = self.get_mut();
+        if let Some(first) = this.first.take() {
+            return Poll::Ready(Some(Ok(Frame::data(first))));
+        }
+        let piece = ready!(this.poll_piece(context));
+        Poll::Ready(piece.map(|piece| piece.map(Frame::data)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.source.is_none() && self.first.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        let first = self.first.as_ref().map_or(0, |first| first.len() as u64);
+        match self.left {
+            Some(left) => SizeHint::with_exact(left.saturating_add(first)),
+            None => SizeHint::default(),
+        }
+    }
+}

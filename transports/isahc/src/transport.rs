@@ -1,0 +1,112 @@
+//! The transport: from an exchange to an answer.
+
+use core::error::Error as StdError;
+use core::fmt;
+use std::io;
+use std::sync::Arc;
+
+use redial_client::{
+    Answer, BoxFuture, Clock, Exchange, Origin, PoolFigures, Settings, SettingsError, Transport,
+    TransportError,
+};
+use redial_engine::{Delivery, Failure, FailureKind};
+
+use crate::clock::SharedClock;
+use crate::connections::Connections;
+use crate::handles::Maker;
+use crate::{exchange, request};
+
+/// Sends requests by isahc, under any executor and without one.
+///
+/// Clones share their connections; when the last one is dropped, every connection closes.
+#[derive(Clone, Debug)]
+pub struct IsahcTransport {
+    connections: Arc<Connections>,
+}
+
+impl IsahcTransport {
+    /// A transport with the default settings.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError::Thread`] where the system has no thread to give.
+    pub fn new() -> Result<Self, StartError> {
+        Self::with(Settings::default())
+    }
+
+    /// A transport with these settings.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`] says which settings cannot be carried out. Client certificates cannot:
+    /// curl's rustls backend reads them from files.
+    pub fn with(settings: Settings) -> Result<Self, StartError> {
+        let maker = Maker::new(settings).map_err(StartError::Settings)?;
+        let clock = SharedClock::start().map_err(StartError::Thread)?;
+        Ok(Self { connections: Connections::new(maker, clock) })
+    }
+}
+
+impl Transport for IsahcTransport {
+    fn name(&self) -> &'static str {
+        "isahc"
+    }
+
+    fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
+        Box::pin(async move {
+            Origin::of(exchange.request.uri()).map_err(|error| {
+                let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
+                TransportError::with_source(failure, error)
+            })?;
+            request::check(&exchange.request)?;
+            let lane = request::lane(&exchange);
+            let lease = self.connections.acquire(lane, &exchange).await?;
+            exchange::send(&self.connections, lease, exchange).await
+        })
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.connections.clock()
+    }
+
+    /// What is known of them: curl does not tell. `in_use` are the slots that requests have, also
+    /// while curl connects, so that `connecting` is always 0; `open` and `idle` are bounds from
+    /// above. Whether a connection was reused is told by its local port.
+    fn pool(&self) -> PoolFigures {
+        self.connections.figures()
+    }
+
+    /// Closes idle connections as soon as no request is on any kept connection, and keeps none
+    /// from here on.
+    fn close(&self) {
+        self.connections.shut_down();
+    }
+}
+
+/// Why a transport could not be made.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The settings cannot be carried out.
+    Settings(SettingsError),
+    /// The system gave no thread, on which the timers run.
+    Thread(io::Error),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Settings(error) => error.fmt(f),
+            Self::Thread(_) => f.write_str("the system gave no thread for the timers"),
+        }
+    }
+}
+
+impl StdError for StartError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Self::Settings(error) => error.source(),
+            Self::Thread(error) => Some(error),
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The request body as curl reads it, and how far it has come.
+
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Buf, Bytes};
+use futures_io::AsyncRead;
+use http_body::Body as _;
+use redial_client::{Body, BodyError, Clock};
+use redial_engine::Timestamp;
+
+use crate::clock::SharedClock;
+
+/// How far a request body has been read by curl.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<Mutex<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    asked: Option<Timestamp>,
+    /// Who is to be woken when the source has something, where it had nothing when curl asked.
+    source_pending: Option<Waker>,
+    done: bool,
+    failure: Option<BodyError>,
+    cancelled: bool,
+}
+
+/// What a watch has to know of it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stand {
+    /// When curl asked last.
+    pub(crate) asked: Option<Timestamp>,
+    /// Whether the source had nothing then.
+    pub(crate) source_pending: bool,
+    /// Whether there is nothing more to ask for.
+    pub(crate) done: bool,
+}
+
+impl Progress {
+    /// That of a body that is not there.
+    pub(crate) fn done() -> Self {
+        let progress = Self::default();
+        progress.lock().done = true;
+        progress
+    }
+
+    pub(crate) fn stand(&self) -> Stand {
+        let state = self.lock();
+        let source_pending = state.source_pending.is_some();
+        Stand { asked: state.asked, source_pending, done: state.done }
+    }
+
+    /// Why the source failed, once.
+    pub(crate) fn take_failure(&self) -> Option<BodyError> {
+        self.lock().failure.take()
+    }
+
+    /// Fails curl's next read, which lets go of the request, and sees to it that there is one.
+    pub(crate) fn cancel(&self) {
+        let mut state = self.lock();
+        state.cancelled = true;
+        let waker = state.source_pending.take();
+        drop(state);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request body for curl, which cannot rewind it, and so cannot send it twice.
+pub(crate) struct Upload {
+    /// Never locked: isahc asks for `Sync`, and bodies need not be.
+    body: Mutex<Body>,
+    piece: Bytes,
+    progress: Progress,
+    clock: SharedClock,
+}
+
+impl Upload {
+    pub(crate) fn new(body: Body, clock: SharedClock) -> (Self, Progress) {
+        let progress = Progress::default();
+        let upload =
+            Self { body: Mutex::new(body), piece: Bytes::new(), progress: progress.clone(), clock };
+        (upload, progress)
+    }
+
+    /// The next piece that is not empty; `None` at the end.
+    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            match Pin::new(&mut *body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
+                    Ok(_) | Err(_) => {}
+                },
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    fn is_at_end(&mut self) -> bool {
+        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.piece.is_empty() && body.is_end_stream()
+    }
+}
+
+impl AsyncRead for Upload {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let now = this.clock.now();
+        {
+            let mut state = this.progress.lock();
+            if state.cancelled {
+                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+            }
+            state.asked = Some(now);
+            state.source_pending = None;
+        }
+        if this.piece.is_empty() {
+            match this.poll_piece(context) {
+                Poll::Ready(Some(Ok(piece))) => this.piece = piece,
+                Poll::Ready(Some(Err(error))) => {
+                    this.progress.lock().failure = Some(error);
+                    return Poll::Ready(Err(io::Error::other("the request body failed")));
+                }
+                Poll::Ready(None) => {
+                    this.progress.lock().done = true;
+                    return Poll::Ready(Ok(0));
+                }
+                Poll::Pending => {
+                    this.progress.lock().source_pending = Some(context.waker().clone());
+                    return Poll::Pending;
+                }
+            }
+        }
+        let length = this.piece.len().min(buffer.len());
+        let (filled, _) = buffer.split_at_mut(length);
+        this.piece.copy_to_slice(filled);
+        if this.is_at_end() {
+            this.progress.lock().done = true;
+        }
+        Poll::Ready(Ok(length))
+    }
+}
+
+impl Drop for Upload {
+    /// Nobody will ask for more, even where there would be.
+    fn drop(&mut self) {
+        self.progress.lock().done = true;
+    }
+}

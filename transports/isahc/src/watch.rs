@@ -1,0 +1,128 @@
+//! When an exchange has been silent for too long: one timer a request, re-armed as things happen.
+
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use core::time::Duration;
+
+use redial_client::{Clock, Timeouts};
+use redial_engine::{Cutoff, FailureKind, Timestamp};
+
+use crate::clock::{Alarm, SharedClock};
+use crate::upload::Progress;
+
+/// After which time, at the soonest, a source that had nothing is looked at again.
+const AGAIN: Duration = Duration::from_millis(10);
+
+/// Watches one exchange: its silences and its cutoff.
+///
+/// The clock decides, not the timer (R-T-6).
+pub(crate) struct Watch {
+    clock: SharedClock,
+    upload: Progress,
+    timeouts: Timeouts,
+    cutoff: Option<Cutoff>,
+    /// When the present silence began.
+    began: Timestamp,
+    /// Whether the response has begun.
+    answered: bool,
+    timer: Option<(Timestamp, Alarm)>,
+}
+
+impl Watch {
+    pub(crate) fn new(
+        clock: SharedClock,
+        upload: Progress,
+        timeouts: Timeouts,
+        cutoff: Option<Cutoff>,
+    ) -> Self {
+        let began = clock.now();
+        Self { clock, upload, timeouts, cutoff, began, answered: false, timer: None }
+    }
+
+    /// Something came: the next silence begins now. Fails where the cutoff has come, which a
+    /// stream that never pauses would otherwise outrun.
+    pub(crate) fn restart(&mut self) -> Result<(), FailureKind> {
+        self.began = self.clock.now();
+        self.answered = true;
+        self.cut_off().map_or(Ok(()), Err)
+    }
+
+    /// The kind of the cutoff, where it has come.
+    pub(crate) fn cut_off(&self) -> Option<FailureKind> {
+        let cutoff = self.cutoff.filter(|cutoff| self.clock.now() >= cutoff.at)?;
+        Some(cutoff.kind())
+    }
+
+    /// Which timeout it is that curl's own limits stand in for.
+    pub(crate) fn silence(&self) -> FailureKind {
+        let stand = self.upload.stand();
+        if stand.done || self.answered {
+            FailureKind::ReadTimeout
+        } else {
+            FailureKind::WriteTimeout
+        }
+    }
+
+    /// Ready when a limit is reached, with the kind of failure that it is.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<FailureKind> {
+        loop {
+            let now = self.clock.now();
+            let due = match self.due(now) {
+                Ok(due) => due,
+                Err(kind) => return Poll::Ready(kind),
+            };
+            let armed = match &mut self.timer {
+                Some((at, timer)) if *at <= due => timer,
+                timer => &mut timer.insert((due, self.clock.alarm(due))).1,
+            };
+            match Pin::new(armed).poll(context) {
+                Poll::Ready(()) => self.timer = None,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The limit that has been reached by now, or the next point in time to look again.
+    fn due(&self, now: Timestamp) -> Result<Timestamp, FailureKind> {
+        let mut next = Timestamp::MAX;
+        if let Some(cutoff) = self.cutoff {
+            if now >= cutoff.at {
+                return Err(cutoff.kind());
+            }
+            next = cutoff.at;
+        }
+        let (silent_until, kind) = self.limit(now);
+        match silent_until {
+            Some(at) if now >= at => Err(kind),
+            Some(at) => Ok(next.min(at)),
+            None => Ok(next),
+        }
+    }
+
+    /// How long the present silence may last (`None`: for ever), and which timeout ends it.
+    fn limit(&self, now: Timestamp) -> (Option<Timestamp>, FailureKind) {
+        let Timeouts { connect, read, write, .. } = self.timeouts;
+        let until = |since: Timestamp, length| since.checked_add(length);
+        if self.answered {
+            return (until(self.began, read), FailureKind::ReadTimeout);
+        }
+        let stand = self.upload.stand();
+        // curl asks for the body when there is a connection to send it over, and keeps the connect
+        // timeout by itself.
+        match (stand.done, stand.asked) {
+            (true, Some(asked)) => (until(self.began.max(asked), read), FailureKind::ReadTimeout),
+            (true, None) => {
+                (until(self.began, connect.saturating_add(read)), FailureKind::ReadTimeout)
+            }
+            // A slow source is no silence of the peer's: look again later (R-T-3).
+            (false, Some(_)) if stand.source_pending => {
+                (until(now, write.max(AGAIN)), FailureKind::WriteTimeout)
+            }
+            (false, Some(asked)) => (until(asked, write), FailureKind::WriteTimeout),
+            (false, None) => {
+                (until(self.began, connect.saturating_add(write)), FailureKind::WriteTimeout)
+            }
+        }
+    }
+}
