@@ -166,6 +166,16 @@ impl Connections {
         }
     }
 
+    /// Starts no further request on this handle: a connection of its is out of step, and nobody
+    /// can say which. It closes with the last request that is on it now.
+    pub(crate) fn retire(&self, lease: &Lease) {
+        let mut state = self.slots.lock();
+        if self.handles().kept.take_if(|handle| Arc::ptr_eq(handle, &lease.handle)).is_some() {
+            state.ledger.replace();
+            state.ports.clear();
+        }
+    }
+
     /// Uses this handle no more: its thread is gone.
     pub(crate) fn disown(&self, lease: &Lease) {
         let mut handles = self.handles();

@@ -63,6 +63,11 @@ pub(crate) async fn send(
     drop(cancelled);
     let reused = lease.over(response.local_addr().map(|address| address.port()));
     let limit = settings.max_head_bytes.get();
+    let headers = response.headers();
+    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
+        // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
+        connections.retire(&lease);
+    }
     let answer = answer(response, &method, limit, lease, watch).await;
     answer
         .map(|response| Answer::new(response, reused))

@@ -42,12 +42,14 @@ pub(crate) struct Ledger {
     kept: usize,
     fresh: usize,
     idle: usize,
+    /// Whether a former handle may still have connections, of which curl's own limit knows nothing.
+    replaced: bool,
 }
 
 impl Ledger {
     pub(crate) fn new(limits: PoolLimits) -> Self {
         let max_idle = limits.max_keepalive_connections.min(limits.max_connections);
-        Self { max: limits.max_connections, max_idle, kept: 0, fresh: 0, idle: 0 }
+        Self { max: limits.max_connections, max_idle, kept: 0, fresh: 0, idle: 0, replaced: false }
     }
 
     pub(crate) const fn in_use(&self) -> usize {
@@ -68,8 +70,8 @@ impl Ledger {
             return Verdict::Wait;
         }
         // curl makes room by itself on the handle that keeps connections, whose limit is the same,
-        // as long as nothing is on the other one.
-        let own_room = matches!(lane, Lane::Kept) && self.fresh == 0;
+        // as long as nothing is on any other.
+        let own_room = matches!(lane, Lane::Kept) && self.fresh == 0 && !self.replaced;
         if own_room || self.in_use() + self.idle < self.max {
             Verdict::Start
         } else if self.is_at_rest() {
@@ -98,8 +100,14 @@ impl Ledger {
         }
     }
 
+    /// The handle that keeps connections is replaced by another, while requests are on it.
+    pub(crate) const fn replace(&mut self) {
+        self.replaced = true;
+    }
+
     /// Every idle connection has been closed: how many there were at most.
     pub(crate) const fn close_idle(&mut self) -> usize {
+        self.replaced = false;
         core::mem::replace(&mut self.idle, 0)
     }
 }

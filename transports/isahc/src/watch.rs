@@ -95,12 +95,20 @@ impl Watch {
         let (silent_until, kind) = self.limit(now);
         match silent_until {
             Some(at) if now >= at => Err(kind),
-            Some(at) => Ok(next.min(at)),
+            Some(at) if self.answered || self.upload.stand().asked.is_some() => Ok(next.min(at)),
+            Some(at) => Ok(next.min(at).min(now.saturating_add(self.look_again()))),
             None => Ok(next),
         }
     }
 
+    /// After how long curl may have asked for the body, so that a limit is nearer than it seemed.
+    fn look_again(&self) -> Duration {
+        self.timeouts.read.min(self.timeouts.write).max(AGAIN)
+    }
+
     /// How long the present silence may last (`None`: for ever), and which timeout ends it.
+    ///
+    /// Nobody wakes the watch when curl asks for the body, so that it looks for itself.
     fn limit(&self, now: Timestamp) -> (Option<Timestamp>, FailureKind) {
         let Timeouts { connect, read, write, .. } = self.timeouts;
         let until = |since: Timestamp, length| since.checked_add(length);
