@@ -109,6 +109,7 @@ const fn after_connecting(code: u32) -> FailureKind {
 }
 
 /// What isahc itself refuses, or fails with.
+#[allow(clippy::wildcard_enum_match_arm, reason = "the kinds that curl alone brings are many")]
 fn of_isahc(error: &isahc::Error) -> Failure {
     match error.kind() {
         ErrorKind::InvalidRequest => Failure::new(FailureKind::InvalidRequest, Delivery::Unsent),
@@ -125,6 +126,7 @@ fn of_isahc(error: &isahc::Error) -> Failure {
 
 fn curl_code(error: &isahc::Error) -> Option<u32> {
     let source = error.source()?.downcast_ref::<curl::Error>()?;
+    #[allow(clippy::useless_conversion, reason = "on some systems it is an `i32`")]
     u32::try_from(source.code()).ok()
 }
 

@@ -1,8 +1,9 @@
 //! One request until its response head.
 
 use core::future::{Future, poll_fn};
+use core::panic::AssertUnwindSafe;
 use core::task::Poll;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};

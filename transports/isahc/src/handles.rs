@@ -23,12 +23,9 @@ impl Maker {
     /// Looks the settings over: isahc itself would find out with the first request.
     pub(crate) fn new(settings: Settings) -> Result<Self, SettingsError> {
         let mut tls = TlsConfig::builder();
-        match &settings.tls.roots {
-            Roots::Pem(text) => {
-                check_roots(text)?;
-                tls = tls.trust_store(TrustStore::builder().certificate_from_pem(text).build());
-            }
-            Roots::Platform | _ => {}
+        if let Roots::Pem(text) = &settings.tls.roots {
+            check_roots(text)?;
+            tls = tls.trust_store(TrustStore::builder().certificate_from_pem(text).build());
         }
         if settings.tls.identity.is_some() {
             return Err(SettingsError::Identity(
