@@ -18,8 +18,9 @@
 )]
 
 use core::future::Future;
+use core::net::SocketAddr;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Command, ExitCode};
 use std::thread;
 

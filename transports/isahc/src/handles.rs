@@ -10,6 +10,7 @@ use redial_client::{Protocol, Roots, Settings, SettingsError};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
+use crate::identity::Lent;
 use crate::ledger::Lane;
 
 /// What isahc's clients are made from, as often as one is needed.
@@ -17,6 +18,8 @@ use crate::ledger::Lane;
 pub(crate) struct Maker {
     settings: Settings,
     tls: TlsConfig,
+    /// Here as long as curl may read it: with every handshake.
+    _lent: Option<Lent>,
 }
 
 impl Maker {
@@ -27,14 +30,11 @@ impl Maker {
             check_roots(text)?;
             tls = tls.trust_store(TrustStore::builder().certificate_from_pem(text).build());
         }
-        if settings.tls.identity.is_some() {
-            return Err(SettingsError::Identity(
-                "curl's rustls backend reads client certificates from files only: take another \
-                 transport for servers that ask for one"
-                    .into(),
-            ));
+        let lent = settings.tls.identity.as_ref().map(Lent::new).transpose()?;
+        if let Some(lent) = &lent {
+            tls = tls.identity(lent.for_isahc());
         }
-        Ok(Self { settings, tls: tls.build() })
+        Ok(Self { settings, tls: tls.build(), _lent: lent })
     }
 
     pub(crate) const fn settings(&self) -> &Settings {

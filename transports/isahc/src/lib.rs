@@ -39,6 +39,7 @@
 //! | `User-Agent`, and `Content-Type` of a POST | sent empty where the caller sets none | the same: isahc's own value, or `application/x-www-form-urlencoded`, would be sent |
 //! | idle connections | those of the handle are closed together, when no request is on any of them; the idle time for the single one is checked when it would be reused | isahc has no way to close one |
 //! | TLS: no common version, a handshake that was cut | [`FailureKind::Tls`](redial_engine::FailureKind::Tls) | both are `CURLE_SSL_CONNECT_ERROR` |
+//! | client certificates | on Linux only | curl's rustls backend takes them as files alone, and a key is not to be on a disk |
 //! | 1,024 or more open descriptors | [`DescriptorLimit`], final | libcurl as isahc builds it waits with `select` |
 //! | paths with `.` or `..` segments, header values that are not ASCII, HEAD with a body | refused, nothing is sent | curl would change or misread them |
 //!
@@ -48,6 +49,7 @@
 //! |---|---|
 //! | `transport.rs` | [`IsahcTransport`]: from an exchange to an answer |
 //! | `handles.rs` | isahc's clients, made from [`Settings`](redial_client::Settings) |
+//! | `identity.rs`, `file.rs` | the client's certificate, lent to curl as a file in memory |
 //! | `connections.rs` | slots, first come, first served, and which handle a request goes over |
 //! | `ledger.rs` | how many connections there may be: arithmetic, without a lock or a clock |
 //! | `request.rs` | the request as isahc takes it |
@@ -67,7 +69,9 @@ mod clock;
 mod connections;
 mod descriptors;
 mod exchange;
+mod file;
 mod handles;
+mod identity;
 mod ledger;
 mod request;
 mod response;

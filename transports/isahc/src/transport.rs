@@ -38,8 +38,8 @@ impl IsahcTransport {
     ///
     /// # Errors
     ///
-    /// [`StartError`] says which settings cannot be carried out. Client certificates cannot:
-    /// curl's rustls backend reads them from files.
+    /// [`StartError`] says which settings cannot be carried out. Client certificates can on Linux
+    /// only; whether certificate and key belong together is seen in the first handshake.
     pub fn with(settings: Settings) -> Result<Self, StartError> {
         let maker = Maker::new(settings).map_err(StartError::Settings)?;
         let clock = SharedClock::start().map_err(StartError::Thread)?;

@@ -19,7 +19,9 @@ use std::time::Instant;
 use common::{SOON, always, block_on, client, finish, ok, replies, timeouts};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
-use redial_client::{Body, Exchange, HeadLimit, Roots, Settings, SettingsError, Transport};
+use redial_client::{
+    Body, Exchange, HeadLimit, Identity, Roots, Settings, SettingsError, Transport,
+};
 use redial_conformance::{Reply, Step};
 use redial_engine::{Delivery, FailureKind, Outcome};
 use redial_isahc::{IsahcTransport, StartError, Unsendable};
@@ -194,7 +196,7 @@ fn a_response_that_nobody_reads_does_not_pile_up() {
 fn a_head_beyond_its_limit_is_refused() {
     let long = "x".repeat(20_000);
     let many = |count: usize| {
-        (0..count).fold(ok(), |reply, number| reply.header(&format!("x-{number}"), "1"))
+        (0..count).fold(ok(), |reply, number| reply.header(format!("x-{number}"), "1"))
     };
     let cases = [
         (64, ok().header("x", &long), None),
@@ -242,10 +244,12 @@ fn settings_that_cannot_be_carried_out_are_refused() {
         let error = roots(text).unwrap_err();
         assert!(matches!(error, StartError::Settings(SettingsError::Roots(_))), "{error:?}");
     }
-    let mut settings = Settings::default();
-    settings.tls.identity = Some(redial_client::Identity::from_pem("certificate", "key"));
-    let error = IsahcTransport::with(settings).unwrap_err();
-    assert!(matches!(error, StartError::Settings(SettingsError::Identity(_))), "{error:?}");
+    for text in ["", "no PEM", broken] {
+        let mut settings = Settings::default();
+        settings.tls.identity = Some(Identity::from_pem(text, text));
+        let error = IsahcTransport::with(settings).unwrap_err();
+        assert!(matches!(error, StartError::Settings(SettingsError::Identity(_))), "{error:?}");
+    }
 }
 
 #[test]
@@ -256,10 +260,8 @@ fn an_attempt_ends_at_its_cutoff_and_says_whose_it_was() {
     for kind in [FailureKind::AttemptTimeout, FailureKind::Deadline] {
         let call =
             client.get(server.url("/")).timeouts(timeouts(SOON)).max_attempts(NonZeroU32::MIN);
-        let call = match kind {
-            FailureKind::Deadline => call.timeout(LIMIT),
-            _ => call.attempt_timeout(LIMIT),
-        };
+        let deadline = kind == FailureKind::Deadline;
+        let call = if deadline { call.timeout(LIMIT) } else { call.attempt_timeout(LIMIT) };
         let began = Instant::now();
         let error = block_on(call.send()).unwrap_err();
         assert_eq!(error.attempts()[0].outcome, Outcome::failure(kind, Delivery::Unknown));
