@@ -10,7 +10,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Response, StatusCode, Version};
 use isahc::prelude::ResponseExt;
 use isahc::{AsyncBody, HttpClient};
-use redial_client::{Answer, Exchange, TransportError};
+use redial_client::{Answer, Exchange, Protocol, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 use tracing::subscriber::{NoSubscriber, with_default};
 
@@ -33,7 +33,11 @@ pub(crate) async fn send(
     let settings = connections.maker().settings();
     let (method, timeouts, cutoff) =
         (exchange.request.method().clone(), exchange.timeouts, exchange.cutoff);
-    let secure = exchange.request.uri().scheme_str() == Some("https");
+    let may_be_h2 = match settings.protocol {
+        Protocol::Http1 => false,
+        Protocol::Negotiated => exchange.request.uri().scheme_str() == Some("https"),
+        Protocol::Http2PriorKnowledge | _ => true,
+    };
     let clock = connections.clock();
     let (request, progress) = request::prepare(exchange, &lease, settings.protocol, clock)?;
     let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff);
@@ -46,10 +50,11 @@ pub(crate) async fn send(
         Head::Came(Err(error)) => {
             let port = error.local_addr().map(|address| address.port());
             let reused = port.is_some() && lease.over(port);
-            if !secure && settings.protocol != redial_client::Protocol::Http2PriorKnowledge {
+            let error = classify::before_head(error, &watch, &progress);
+            // An HTTP/2 connection outlives its streams.
+            if !may_be_h2 || error.failure().delivery == Delivery::Unsent {
                 lease.gone(port);
             }
-            let error = classify::before_head(error, &watch, &progress);
             return Err(if reused { error.on_reused() } else { error });
         }
         Head::Limit(kind) => {

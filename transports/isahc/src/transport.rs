@@ -19,7 +19,7 @@ use crate::{exchange, request};
 /// Sends requests by isahc, under any executor and without one.
 ///
 /// Clones share their connections; when the last one is dropped, every connection closes.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct IsahcTransport {
     connections: Arc<Connections>,
 }
@@ -80,6 +80,12 @@ impl Transport for IsahcTransport {
     /// from here on.
     fn close(&self) {
         self.connections.shut_down();
+    }
+}
+
+impl fmt::Debug for IsahcTransport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IsahcTransport").field("pool", &self.pool()).finish_non_exhaustive()
     }
 }
 
