@@ -1,0 +1,117 @@
+//! Timeouts at their ends, and handshakes that come to nothing.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod common;
+
+use core::time::Duration;
+use std::time::Instant;
+
+use common::{SOON, always, block_on, ok, silent, timeouts};
+use http::Request;
+use http_body_util::BodyExt;
+use redial_client::{Body, Exchange, Timeouts, Transport, TransportError};
+use redial_conformance::{FaultServer, Script, Step};
+use redial_engine::{Delivery, FailureKind};
+use redial_isahc::IsahcTransport;
+
+const SHORT: Duration = Duration::from_millis(300);
+
+fn send(url: &str, upload: usize, timeouts: Timeouts) -> Result<u16, TransportError> {
+    let transport = IsahcTransport::new().unwrap();
+    let request = Request::put(url).body(Body::from(vec![b'x'; upload])).unwrap();
+    block_on(async {
+        let answer = transport.send(Exchange::new(request, timeouts)).await?;
+        let status = answer.response.status().as_u16();
+        answer.response.into_body().collect().await?;
+        Ok(status)
+    })
+}
+
+type Field = fn(&mut Timeouts) -> &mut Duration;
+
+const FIELDS: [(&str, Field); 4] = [
+    ("connect", |timeouts| &mut timeouts.connect),
+    ("read", |timeouts| &mut timeouts.read),
+    ("write", |timeouts| &mut timeouts.write),
+    ("pool", |timeouts| &mut timeouts.pool),
+];
+
+/// R-T-8: zero means "at once", and what is too long for the clock means "never".
+#[test]
+fn the_ends_of_every_timeout_are_taken() {
+    let server = always(vec![ok().step()]);
+    for (name, field) in FIELDS {
+        let mut limits = timeouts(SOON);
+        *field(&mut limits) = Duration::MAX;
+        assert_eq!(send(&server.url("/"), 100_000, limits).unwrap(), 200, "{name}");
+        *field(&mut limits) = Duration::ZERO;
+        // A peer on this machine may be faster than nothing at all.
+        if let Err(error) = send(&server.url("/"), 100_000, limits) {
+            assert!(error.failure().kind.is_timeout(), "{name}: {error:?}");
+        }
+    }
+    let mut limits = timeouts(Duration::MAX);
+    assert_eq!(send(&server.url("/"), 0, limits).unwrap(), 200);
+    limits.read = Duration::ZERO;
+    limits.connect = SHORT;
+    let began = Instant::now();
+    let silent = silent();
+    let error = send(&silent.url("/"), 0, limits).unwrap_err();
+    assert_eq!(error.failure().kind, FailureKind::ReadTimeout);
+    assert!(began.elapsed() < SOON);
+}
+
+/// R-T-2 and R-T-3: each silence has its own timeout, and no other.
+#[test]
+fn each_silence_has_its_own_timeout() {
+    let stuck = vec![Step::Stall { at_most: SOON }];
+    let cases = [
+        (silent(), 0, "read", FailureKind::ReadTimeout),
+        (silent(), 100_000, "read", FailureKind::ReadTimeout),
+        (
+            FaultServer::start(Script::connections(vec![stuck])).unwrap(),
+            16_000_000,
+            "write",
+            FailureKind::WriteTimeout,
+        ),
+    ];
+    for (server, upload, name, kind) in cases {
+        let mut limits = timeouts(SOON);
+        limits.connect = SHORT;
+        let (_, field) = FIELDS.iter().find(|(other, _)| *other == name).unwrap();
+        *field(&mut limits) = SHORT;
+        let began = Instant::now();
+        let failure = send(&server.url("/"), upload, limits).unwrap_err().failure();
+        assert_eq!((failure.kind, failure.delivery), (kind, Delivery::Unknown), "{name}");
+        assert!(began.elapsed() >= SHORT && began.elapsed() < SOON, "{name}");
+    }
+}
+
+/// R-T-1 and R-X-5: silence in a handshake is the connect timeout; one that is cut, or no
+/// handshake at all, is to curl what a refusal is.
+#[test]
+fn a_handshake_that_comes_to_nothing_sends_nothing() {
+    let data = || Step::AwaitData { within: SOON };
+    let cases = [
+        (vec![Step::AwaitClose { within: SOON }], FailureKind::ConnectTimeout),
+        (vec![data(), Step::Close], FailureKind::Tls),
+        (vec![data(), Step::Reset], FailureKind::Tls),
+        (vec![data(), Step::Write(b"HTTP/1.1 400 Bad Request\r\n\r\n".to_vec())], FailureKind::Tls),
+    ];
+    for (steps, kind) in cases {
+        let script = Script::connections(vec![steps.clone()]);
+        let server = FaultServer::start(script).unwrap();
+        let url = server.url("/").replace("http://", "https://");
+        let mut limits = timeouts(SOON);
+        limits.connect = SHORT;
+        let failure = send(&url, 0, limits).unwrap_err().failure();
+        assert_eq!((failure.kind, failure.delivery), (kind, Delivery::Unsent), "{steps:?}");
+    }
+}
