@@ -12,7 +12,7 @@ use isahc::prelude::ResponseExt;
 use isahc::{AsyncBody, HttpClient};
 use redial_client::{Answer, Exchange, Protocol, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
-use tracing::subscriber::{NoSubscriber, with_default};
+use tracing::dispatcher::{Dispatch, with_default};
 
 use crate::classify;
 use crate::connections::{Connections, Lease};
@@ -90,7 +90,8 @@ enum Head {
 async fn head(handle: &HttpClient, request: http::Request<AsyncBody>, watch: &mut Watch) -> Head {
     // isahc's spans show the whole URL, and make curl log headers: they may be secret (R-O-3).
     // What is created without a subscriber stays silent.
-    let mut response = with_default(NoSubscriber::new(), || handle.send_async(request));
+    let nobody = Dispatch::none();
+    let mut response = with_default(&nobody, || handle.send_async(request));
     let mut submitted = false;
     poll_fn(|context| {
         let mut poll = || Future::poll(core::pin::Pin::new(&mut response), context);
@@ -99,7 +100,7 @@ async fn head(handle: &HttpClient, request: http::Request<AsyncBody>, watch: &mu
         } else {
             submitted = true;
             // It panics where its thread is gone.
-            let submit = AssertUnwindSafe(|| with_default(NoSubscriber::new(), poll));
+            let submit = AssertUnwindSafe(|| with_default(&nobody, poll));
             match catch_unwind(submit) {
                 Ok(polled) => polled,
                 Err(_) => return Poll::Ready(Head::HandleLost),
