@@ -2,6 +2,7 @@
 
 use core::future::{Future, poll_fn};
 use core::panic::AssertUnwindSafe;
+use core::pin::Pin;
 use core::task::Poll;
 use std::panic::catch_unwind;
 use std::sync::Arc;
@@ -88,23 +89,19 @@ enum Head {
 }
 
 async fn head(handle: &HttpClient, request: http::Request<AsyncBody>, watch: &mut Watch) -> Head {
-    // isahc's spans show the whole URL, and make curl log headers: they may be secret (R-O-3).
-    // What is created without a subscriber stays silent.
-    let nobody = Dispatch::none();
-    let mut response = with_default(&nobody, || handle.send_async(request));
-    let mut submitted = false;
+    let mut request = Some(request);
+    let mut sending = None;
     poll_fn(|context| {
-        let mut poll = || Future::poll(core::pin::Pin::new(&mut response), context);
-        let polled = if submitted {
-            poll()
-        } else {
-            submitted = true;
-            // It panics where its thread is gone.
-            let submit = AssertUnwindSafe(|| with_default(&nobody, poll));
-            match catch_unwind(submit) {
-                Ok(polled) => polled,
-                Err(_) => return Poll::Ready(Head::HandleLost),
+        let polled = match (&mut sending, request.take()) {
+            (sending, Some(request)) => {
+                let submit = || Pin::new(sending.insert(handle.send_async(request))).poll(context);
+                match quietly(submit) {
+                    Some(polled) => polled,
+                    None => return Poll::Ready(Head::HandleLost),
+                }
             }
+            (Some(sending), None) => Pin::new(sending).poll(context),
+            (None, None) => Poll::Pending,
         };
         match polled {
             Poll::Ready(result) => Poll::Ready(Head::Came(result)),
@@ -112,6 +109,14 @@ async fn head(handle: &HttpClient, request: http::Request<AsyncBody>, watch: &mu
         }
     })
     .await
+}
+
+/// Submits a request to isahc; `None` where isahc's thread is gone, at which it panics.
+///
+/// isahc's spans show the whole URL, and make curl log headers: they may be secret (R-O-3). What
+/// is created while nobody listens stays silent.
+fn quietly<T>(submit: impl FnOnce() -> T) -> Option<T> {
+    catch_unwind(AssertUnwindSafe(|| with_default(&Dispatch::none(), submit))).ok()
 }
 
 /// Tells curl's next read of the body that nobody waits any more.

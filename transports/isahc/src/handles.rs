@@ -51,8 +51,7 @@ impl Maker {
             .automatic_decompression(false)
             .expect_continue(false)
             .redirect_policy(RedirectPolicy::None)
-            .proxy(None)
-            .tcp_nodelay();
+            .proxy(None);
         let builder = if self.keeps(lane) {
             builder
                 .max_connections(limits.max_connections)

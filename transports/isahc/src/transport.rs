@@ -6,10 +6,9 @@ use std::io;
 use std::sync::Arc;
 
 use redial_client::{
-    Answer, BoxFuture, Clock, Exchange, Origin, PoolFigures, Settings, SettingsError, Transport,
+    Answer, BoxFuture, Clock, Exchange, PoolFigures, Settings, SettingsError, Transport,
     TransportError,
 };
-use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::clock::SharedClock;
 use crate::connections::Connections;
@@ -54,10 +53,6 @@ impl Transport for IsahcTransport {
 
     fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
         Box::pin(async move {
-            Origin::of(exchange.request.uri()).map_err(|error| {
-                let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
-                TransportError::with_source(failure, error)
-            })?;
             request::check(&exchange.request)?;
             let lane = request::lane(&exchange);
             let lease = self.connections.acquire(lane, &exchange).await?;

@@ -120,6 +120,18 @@ fn what_isahc_would_change_is_refused_before_anything_is_sent() {
         let source = error.source().unwrap().downcast_ref::<Unsendable>();
         assert_eq!(source, Some(&why));
     }
+    for url in
+        ["/relative", "ftp://localhost/", "http://user@localhost/", "http://localhost:99999/"]
+    {
+        let request = Request::get(url).body(Body::empty()).unwrap();
+        let sent = block_on(transport.send(Exchange::new(request, timeouts(SOON))));
+        let failure = sent.unwrap_err().failure();
+        assert_eq!(
+            (failure.kind, failure.delivery),
+            (FailureKind::InvalidRequest, Delivery::Unsent),
+            "{url}"
+        );
+    }
     assert!(finish(server).connections().is_empty());
     // Dots that are no segments are nobody's business.
     let server = replies([ok()]);
