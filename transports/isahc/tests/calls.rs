@@ -13,6 +13,7 @@ mod common;
 use core::error::Error as _;
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::process::Command;
 use std::thread;
 use std::time::Instant;
 
@@ -171,6 +172,19 @@ fn nothing_is_followed_decoded_or_kept_for_the_server() {
     let log = finish(server);
     assert_eq!(log.requests()[1].header("cookie"), None);
     assert_eq!(log.requests()[1].header("accept-encoding"), None);
+}
+
+/// R-C-13: the test above again, in a process whose environment names proxies that are none.
+#[test]
+fn the_environment_names_no_proxy() {
+    const CHILD: &str = "nothing_is_followed_decoded_or_kept_for_the_server";
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
+        child.env(name, "http://127.0.0.1:1");
+    }
+    let output = child.env_remove("no_proxy").args(["--exact", CHILD]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
 
 #[test]

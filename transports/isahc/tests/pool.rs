@@ -227,6 +227,27 @@ fn a_connection_out_of_step_serves_nothing_more() {
 }
 
 #[test]
+fn an_answer_before_the_upload_has_ended_closes_its_connection() {
+    // What would be sent next, the server would take for the rest of the upload.
+    for method in [Method::PUT, Method::POST] {
+        let early = vec![
+            Step::ReadHead,
+            Reply::status(413).body("too much").step(),
+            Step::AwaitData { within: SOON },
+            Step::Stall { at_most: SOON },
+        ];
+        let script = Script::connections(vec![early, vec![Step::ReadRequest, ok().step()]]);
+        let server = FaultServer::start(script).unwrap();
+        let client = client_of(limited(ONE)).build().unwrap();
+        let upload = client.call(method, server.url("/")).body(vec![b'x'; 16_000_000]);
+        assert_eq!(block_on(upload.timeouts(timeouts(SOON)).send()).unwrap().status(), 413);
+        let call = client.get(server.url("/")).timeouts(timeouts(SOON));
+        assert_eq!(block_on(call.send()).unwrap().status(), 200);
+        drop(server);
+    }
+}
+
+#[test]
 fn a_closed_client_keeps_nothing_and_lets_calls_finish() {
     let server = always(vec![Step::Pause(Duration::from_millis(200)), ok().step()]);
     let client = client();
