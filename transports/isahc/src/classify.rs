@@ -60,7 +60,7 @@ pub(crate) fn in_body(error: &io::Error, watch: &Watch) -> TransportError {
     };
     let kind = match code {
         code_of::OPERATION_TIMEDOUT => watch.cut_off().unwrap_or(FailureKind::ReadTimeout),
-        code_of::PARTIAL_FILE => FailureKind::Truncated,
+        code_of::PARTIAL_FILE | code_of::HTTP2 => FailureKind::Truncated,
         code => after_connecting(code),
     };
     TransportError::with_source(Failure::new(kind, Delivery::Answered), CurlError { code })
@@ -88,7 +88,7 @@ fn head_failure(code: u32, connected: bool, watch: &Watch) -> Failure {
             None => unsent(FailureKind::ConnectTimeout),
         },
         // A body that is not rewound: curl would have sent the request again.
-        c::SEND_FAIL_REWIND => Failure::new(FailureKind::Closed, Delivery::Unknown).on_reused(),
+        c::SEND_FAIL_REWIND => Failure::new(FailureKind::Closed, Delivery::Unknown),
         code => Failure::new(after_connecting(code), Delivery::Unknown),
     }
 }
@@ -97,11 +97,13 @@ fn head_failure(code: u32, connected: bool, watch: &Watch) -> Failure {
 const fn after_connecting(code: u32) -> FailureKind {
     use code_of as c;
     match code {
-        c::GOT_NOTHING => FailureKind::Closed,
+        // A frame that is none is CURLE_HTTP2 as well as the end of a connection: the end is what
+        // happens to every server one day.
+        c::GOT_NOTHING | c::HTTP2 => FailureKind::Closed,
         c::PARTIAL_FILE => FailureKind::Truncated,
         c::SEND_ERROR | c::RECV_ERROR => FailureKind::Reset,
         c::HTTP2_STREAM => FailureKind::StreamReset,
-        c::UNSUPPORTED_PROTOCOL | c::WEIRD_SERVER_REPLY | c::HTTP2 => FailureKind::RemoteProtocol,
+        c::UNSUPPORTED_PROTOCOL | c::WEIRD_SERVER_REPLY => FailureKind::RemoteProtocol,
         c::TOO_LARGE => FailureKind::ResponseTooLarge,
         c::SSL_CLIENTCERT => FailureKind::Tls,
         _ => FailureKind::Other,

@@ -102,10 +102,11 @@ pub(crate) fn prepare(
 ) -> Result<(Request<AsyncBody>, Progress), TransportError> {
     let (head, body) = exchange.request.into_parts();
     let mut headers = head.headers;
-    frame(&mut headers, &head.method, &body);
-    let prior_knowledge = protocol == Protocol::Http2PriorKnowledge;
-    let unsafe_h2 = prior_knowledge && lease.lane() == Lane::Fresh && head.method != Method::HEAD;
-    let (body, progress) = stream(body, unsafe_h2, clock);
+    // On an HTTP/2 connection that it shares, curl repeats what it has read no body for.
+    let h2 = protocol == Protocol::Http2PriorKnowledge;
+    let always = h2 && lease.lane() == Lane::Fresh && head.method != Method::HEAD;
+    frame(&mut headers, &head.method, &body, always);
+    let (body, progress) = stream(body, always, clock);
     let mut builder = Request::builder().method(head.method).uri(head.uri);
     if let Some(all) = builder.headers_mut() {
         *all = headers;
@@ -142,24 +143,23 @@ impl AsRef<[u8]> for Held {
 }
 
 /// Framing, and what curl or isahc would add and the caller has not asked for (R-C-13).
-fn frame(headers: &mut HeaderMap, method: &Method, body: &Body) {
+fn frame(headers: &mut HeaderMap, method: &Method, body: &Body, streamed: bool) {
     // Framing is curl's, by the body's length.
     headers.remove(CONTENT_LENGTH);
     headers.remove(TRANSFER_ENCODING);
     let empty = HeaderValue::from_static("");
     headers.entry(USER_AGENT).or_insert_with(|| empty.clone());
-    if !body.is_end_stream() {
+    if streamed || !body.is_end_stream() {
         if *method == Method::POST {
             headers.entry(CONTENT_TYPE).or_insert(empty);
         }
-    } else if matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
+    } else if !streamed && matches!(*method, Method::POST | Method::PUT | Method::PATCH) {
         // RFC 9110 8.6; curl says nothing of the length of a body that is not there.
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
 }
 
-/// The body as curl reads it. `always`: also where it is empty, because curl repeats on its own
-/// what it has not read a body for.
+/// The body as curl reads it; `always`: also where it is empty.
 fn stream(body: Body, always: bool, clock: &SharedClock) -> (AsyncBody, Progress) {
     if body.is_end_stream() && !always {
         return (AsyncBody::empty(), Progress::done());
