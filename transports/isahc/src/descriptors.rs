@@ -7,7 +7,8 @@ use core::fmt;
 ///
 /// isahc's own libcurl waits for a new socket with `select`, which knows no descriptor of
 /// 1,024 or above: curl-sys defines `HAVE_POLL_FINE`, curl reads `HAVE_POLL`. To another attempt
-/// the same would happen, so that this is final.
+/// the same would happen, so that this is final. Building with `CFLAGS=-DHAVE_POLL` in the
+/// environment avoids it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DescriptorLimit;
@@ -27,8 +28,15 @@ impl DescriptorLimit {
     /// Whether a descriptor that is opened now is beyond what curl can wait for.
     pub(crate) fn is_reached() -> bool {
         // What the system brings was configured on the system, and waits with `poll`.
-        curl::Version::get().vendored() && next_descriptor().is_some_and(|next| next >= SELECTABLE)
+        let selects = curl::Version::get().vendored() && !is_built_with_poll();
+        selects && next_descriptor().is_some_and(|next| next >= SELECTABLE)
     }
+}
+
+/// Whether whoever built this had the remedy in the environment.
+fn is_built_with_poll() -> bool {
+    let flags = option_env!("CFLAGS").unwrap_or("");
+    flags.split_whitespace().any(|flag| matches!(flag, "-DHAVE_POLL" | "-DHAVE_POLL=1"))
 }
 
 /// `FD_SETSIZE`, from which a few are taken off that may have come free since curl had its socket.

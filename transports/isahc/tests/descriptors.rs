@@ -52,8 +52,11 @@ fn two_thousand_open_files_are_no_dead_network() {
     assert_eq!(block_on(send(&transport, "GET", &server)).unwrap(), 200);
     let error = match block_on(send(&transport, "POST", &server)) {
         Err(error) => error,
-        // This libcurl waits with `poll`, and there is nothing to tell.
-        Ok(status) => return assert_eq!(status, 200),
+        // This libcurl waits with `poll`: there is nothing to tell, and nothing is told.
+        Ok(status) => {
+            let refused = block_on(send(&transport, "GET", &nobody)).unwrap_err().failure();
+            return assert_eq!((status, refused.kind), (200, FailureKind::Connect));
+        }
     };
     assert_eq!(error.failure().delivery, Delivery::Unsent);
     let source = error.source().unwrap().downcast_ref::<DescriptorLimit>();
