@@ -16,6 +16,7 @@ use crate::body::{Body, Feed};
 use crate::client::Inner;
 use crate::clock::{Clock, race};
 use crate::error::Error;
+use crate::headers::copy;
 use crate::history::{AttemptRecord, History, Wait};
 use crate::observe::{CallEnd, Watch};
 use crate::origin::Origin;
@@ -164,8 +165,9 @@ impl<'a> Run<'a> {
         let mut request = Request::new(body);
         *request.method_mut() = self.job.method.clone();
         *request.uri_mut() = self.job.url.clone();
-        *request.headers_mut() = self.job.headers.as_ref().clone();
-        let mut exchange = Exchange::new(request, self.job.timeouts);
+        *request.headers_mut() = copy(&self.job.headers);
+        let origin = self.job.origin.clone();
+        let mut exchange = Exchange::new(origin, request, self.job.timeouts);
         exchange.cutoff = attempt.deadline();
         exchange.fresh_connection = attempt.needs_fresh_connection();
         exchange

@@ -26,6 +26,18 @@ pub(crate) fn with_defaults(mut own: HeaderMap, defaults: &HeaderMap) -> Cow<'_,
     Cow::Owned(own)
 }
 
+/// A copy for one attempt, with room for what a transport adds: a map that is copied as a whole has
+/// none, and grows at the first header that is added.
+pub(crate) fn copy(headers: &HeaderMap) -> HeaderMap {
+    /// `Host`, and a length.
+    const ADDED: usize = 2;
+    let mut copy = HeaderMap::with_capacity(headers.len() + ADDED);
+    for (name, value) in headers {
+        copy.append(name, value.clone());
+    }
+    copy
+}
+
 /// Refuses what no transport can send in good order, and leaves the framing to the transport: a
 /// length that is not the body's would make the server take the next request for this body, or the
 /// other way round.

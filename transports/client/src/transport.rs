@@ -13,6 +13,7 @@ use redial_engine::{Cutoff, Delivery, Failure, FailureKind};
 use crate::body::Body;
 use crate::clock::Clock;
 use crate::error::presentable;
+use crate::origin::{Origin, OriginError};
 
 /// A future on the heap: one small allocation an attempt buys one `Client` type for all transports.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -61,6 +62,8 @@ pub trait Transport: Send + Sync + 'static {
 /// One request, and the limits under which it is sent once.
 #[non_exhaustive]
 pub struct Exchange {
+    /// Where the request goes: what its URI says.
+    pub origin: Origin,
     /// The request. Its URI is absolute; its headers are the caller's, without framing, and with a
     /// `Host` only where the caller wants another than the URI's.
     pub request: http::Request<Body>,
@@ -73,9 +76,18 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// A request under these limits, over any connection.
-    pub const fn new(request: http::Request<Body>, timeouts: Timeouts) -> Self {
-        Self { request, timeouts, cutoff: None, fresh_connection: false }
+    /// A request to where its URI leads, under these limits, over any connection.
+    ///
+    /// # Errors
+    ///
+    /// [`OriginError`] where the URI does not say where it leads.
+    pub fn of(request: http::Request<Body>, timeouts: Timeouts) -> Result<Self, OriginError> {
+        Ok(Self::new(Origin::of(request.uri())?, request, timeouts))
+    }
+
+    /// A request to this origin, which is its URI's, under these limits, over any connection.
+    pub const fn new(origin: Origin, request: http::Request<Body>, timeouts: Timeouts) -> Self {
+        Self { origin, request, timeouts, cutoff: None, fresh_connection: false }
     }
 }
 

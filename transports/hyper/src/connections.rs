@@ -144,10 +144,9 @@ impl<R: Runtime> Connections<R> {
     /// A connection for this exchange, reused or new.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
-        origin: &Origin,
         exchange: &Exchange,
     ) -> Result<Lease<R>, TransportError> {
-        Queue::join(self, origin, exchange).wait().await
+        Queue::join(self, exchange).wait().await
     }
 
     pub(crate) fn figures(&self) -> PoolFigures {

@@ -122,7 +122,7 @@ fn for_http1(head: &mut request::Parts, empty: bool) -> Result<(), TransportErro
         // hyper sends the length of every other body.
         head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    let target = head.uri.path_and_query().cloned();
+    let target = core::mem::take(&mut head.uri).into_parts().path_and_query;
     head.uri = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
     Ok(())
 }

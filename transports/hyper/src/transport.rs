@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use redial_client::{
-    Answer, BoxFuture, Clock, Exchange, IntoTransport, NoTransport, Observer, Origin, PoolFigures,
+    Answer, BoxFuture, Clock, Exchange, IntoTransport, NoTransport, Observer, PoolFigures,
     Settings, SettingsError, Transport, TransportError,
 };
-use redial_engine::{Delivery, Failure, FailureKind, Timestamp};
+use redial_engine::Timestamp;
 
 use crate::connections::Connections;
 use crate::exchange;
@@ -42,11 +42,7 @@ impl<R: Runtime> Transport for HyperTransport<R> {
 
     fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
         Box::pin(async move {
-            let origin = Origin::of(exchange.request.uri()).map_err(|error| {
-                let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
-                TransportError::with_source(failure, error)
-            })?;
-            let lease = self.connections.acquire(&origin, &exchange).await?;
+            let lease = self.connections.acquire(&exchange).await?;
             exchange::send(lease, exchange).await
         })
     }

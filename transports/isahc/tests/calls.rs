@@ -75,7 +75,8 @@ fn the_wire_shows_what_the_caller_asked_for() {
     for (builder, body, framing, own) in cases {
         let request = builder.uri(server.url("/a%20b?c=d")).body(vec![b'x'; body].into()).unwrap();
         let what = format!("{} with {body} bytes", request.method());
-        let answer = block_on(transport.send(Exchange::new(request, timeouts(SOON)))).unwrap();
+        let answer =
+            block_on(transport.send(Exchange::of(request, timeouts(SOON)).unwrap())).unwrap();
         assert_eq!(answer.response.status(), 204, "{what}");
         let log = server.log();
         let request = log.requests().last().unwrap();
@@ -113,7 +114,7 @@ fn what_isahc_would_change_is_refused_before_anything_is_sent() {
     let transport = IsahcTransport::new().unwrap();
     for (builder, body, why) in cases {
         let request = builder.body(Body::from(body)).unwrap();
-        let sent = block_on(transport.send(Exchange::new(request, timeouts(SOON))));
+        let sent = block_on(transport.send(Exchange::of(request, timeouts(SOON)).unwrap()));
         let error = sent.unwrap_err();
         let failure = error.failure();
         assert_eq!(failure.kind, FailureKind::InvalidRequest, "{why:?}");
@@ -125,7 +126,7 @@ fn what_isahc_would_change_is_refused_before_anything_is_sent() {
         ["/relative", "ftp://localhost/", "http://user@localhost/", "http://localhost:99999/"]
     {
         let request = Request::get(url).body(Body::empty()).unwrap();
-        let sent = block_on(transport.send(Exchange::new(request, timeouts(SOON))));
+        let sent = block_on(transport.send(Exchange::of(request, timeouts(SOON)).unwrap()));
         let failure = sent.unwrap_err().failure();
         assert_eq!(
             (failure.kind, failure.delivery),
@@ -210,7 +211,7 @@ fn a_response_that_nobody_reads_does_not_pile_up() {
     let server = always(vec![endless.step(), flood]);
     let transport = IsahcTransport::new().unwrap();
     let request = Request::get(server.url("/")).body(Body::empty()).unwrap();
-    let answer = block_on(transport.send(Exchange::new(request, timeouts(SOON)))).unwrap();
+    let answer = block_on(transport.send(Exchange::of(request, timeouts(SOON)).unwrap())).unwrap();
     thread::sleep(Duration::from_millis(500));
     let sent = server.log().connections()[0].bytes_out;
     assert!(sent < 100_000_000, "{sent} bytes went out to nobody");
@@ -357,7 +358,7 @@ fn a_body_may_be_read_piece_by_piece() {
     let server = always(steps);
     let transport = IsahcTransport::new().unwrap();
     let request = Request::get(server.url("/")).body(Body::empty()).unwrap();
-    let answer = block_on(transport.send(Exchange::new(request, timeouts(SOON)))).unwrap();
+    let answer = block_on(transport.send(Exchange::of(request, timeouts(SOON)).unwrap())).unwrap();
     let mut body = answer.response.into_body();
     let mut pieces = Vec::new();
     while let Some(frame) = block_on(body.frame()) {

@@ -28,7 +28,7 @@ async fn send(
     server: &FaultServer,
 ) -> Result<u16, TransportError> {
     let builder = Request::builder().method(method).uri(server.url("/"));
-    let exchange = Exchange::new(builder.body(Body::empty()).unwrap(), timeouts(SOON));
+    let exchange = Exchange::of(builder.body(Body::empty()).unwrap(), timeouts(SOON)).unwrap();
     let answer = transport.send(exchange).await?;
     let status = answer.response.status().as_u16();
     answer.response.into_body().collect().await?;

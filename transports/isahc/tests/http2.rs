@@ -150,7 +150,7 @@ fn send(server: &FaultServer, method: &Method, upload: usize) -> Result<u16, Tra
     let body = Body::from(vec![b'x'; upload]);
     let request = Request::builder().method(method).uri(server.url("/")).body(body).unwrap();
     block_on(async {
-        let answer = transport.send(Exchange::new(request, timeouts(TIMEOUT))).await?;
+        let answer = transport.send(Exchange::of(request, timeouts(TIMEOUT)).unwrap()).await?;
         let status = answer.response.status().as_u16();
         answer.response.into_body().collect().await?;
         Ok(status)

@@ -152,7 +152,7 @@ fn a_fresh_connection_is_fresh() {
     let transport = IsahcTransport::new().unwrap();
     for (fresh, reused) in [(false, false), (true, false), (false, true)] {
         let request = Request::get(server.url("/")).body(Body::empty()).unwrap();
-        let mut exchange = Exchange::new(request, timeouts(SOON));
+        let mut exchange = Exchange::of(request, timeouts(SOON)).unwrap();
         exchange.fresh_connection = fresh;
         let answer = block_on(transport.send(exchange)).unwrap();
         assert_eq!(answer.reused, reused);
@@ -283,7 +283,7 @@ fn dropped(server: &FaultServer, method: &Method, upload: usize, read: Duration)
     let mut limits = timeouts(SOON);
     limits.read = read;
     let seen = server.log().requests().len();
-    let mut sending = transport.send(Exchange::new(request, limits));
+    let mut sending = transport.send(Exchange::of(request, limits).unwrap());
     // Woken by nobody: the first poll has handed it to curl.
     let first = sending.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(first, Poll::Pending));

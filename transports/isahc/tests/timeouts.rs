@@ -27,7 +27,7 @@ fn send(url: &str, upload: usize, timeouts: Timeouts) -> Result<u16, TransportEr
     let transport = IsahcTransport::new().unwrap();
     let request = Request::put(url).body(Body::from(vec![b'x'; upload])).unwrap();
     block_on(async {
-        let answer = transport.send(Exchange::new(request, timeouts)).await?;
+        let answer = transport.send(Exchange::of(request, timeouts).unwrap()).await?;
         let status = answer.response.status().as_u16();
         answer.response.into_body().collect().await?;
         Ok(status)

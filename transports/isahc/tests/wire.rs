@@ -217,7 +217,7 @@ async fn send(
     let url = server.url(&target(number));
     let body = Body::from(vec![b'x'; upload]);
     let request = Request::builder().method(method).uri(url).body(body).unwrap();
-    let answer = transport.send(Exchange::new(request, timeouts(WIRE_TIMEOUT))).await?;
+    let answer = transport.send(Exchange::of(request, timeouts(WIRE_TIMEOUT)).unwrap()).await?;
     let status = answer.response.status().as_u16();
     answer.response.into_body().collect().await?;
     Ok(status)

@@ -293,7 +293,9 @@ async fn errors_show_no_query_and_no_userinfo() {
 
     let request = Request::get(format!("http://{address}/?hunter2"));
     let request = request.header("cookie", "hunter2").body(Body::from("hunter2")).unwrap();
-    let text =
-        format!("{:?}", redial_client::Exchange::new(request, common::timeouts(common::SOON)));
+    let text = format!(
+        "{:?}",
+        redial_client::Exchange::of(request, common::timeouts(common::SOON)).unwrap()
+    );
     assert!(!text.contains("hunter2"), "R-O-3: {text}");
 }

@@ -122,7 +122,7 @@ async fn an_empty_body_that_nobody_reads_keeps_its_connection() {
         redial_hyper::HyperTransport::new(runtime, redial_client::Settings::default()).unwrap();
     for reused in [false, true] {
         let request = http::Request::get(server.url("/")).body(Body::empty()).unwrap();
-        let answer = transport.send(Exchange::new(request, timeouts(SOON))).await.unwrap();
+        let answer = transport.send(Exchange::of(request, timeouts(SOON)).unwrap()).await.unwrap();
         assert_eq!((answer.response.status().as_u16(), answer.reused), (204, reused));
     }
     finish(server).await;

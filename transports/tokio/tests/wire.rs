@@ -121,7 +121,8 @@ async fn send(
 ) -> Result<u16, TransportError> {
     let url = server.url(&target(number));
     let request = Request::post(url).body(Body::from(vec![b'x'; row.upload])).unwrap();
-    let answer = transport.send(Exchange::new(request, common::timeouts(WIRE_TIMEOUT))).await?;
+    let answer =
+        transport.send(Exchange::of(request, common::timeouts(WIRE_TIMEOUT)).unwrap()).await?;
     let status = answer.response.status().as_u16();
     answer.response.into_body().collect().await?;
     Ok(status)

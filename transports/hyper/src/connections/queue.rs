@@ -4,7 +4,7 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use redial_client::{Exchange, Origin, TransportError, race};
+use redial_client::{Exchange, TransportError, race};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
 use crate::connections::{Connections, Lease, Progress, Waiting};
@@ -23,13 +23,9 @@ pub(super) struct Queue<R: Runtime> {
 
 impl<R: Runtime> Queue<R> {
     /// Asks for a connection for this exchange.
-    pub(super) fn join(
-        connections: &Arc<Connections<R>>,
-        origin: &Origin,
-        exchange: &Exchange,
-    ) -> Self {
+    pub(super) fn join(connections: &Arc<Connections<R>>, exchange: &Exchange) -> Self {
         let now = connections.runtime.now();
-        let Exchange { timeouts, cutoff, fresh_connection: fresh, .. } = *exchange;
+        let Exchange { ref origin, timeouts, cutoff, fresh_connection: fresh, .. } = *exchange;
         let shareable = connections.connector.may_be_shared(origin);
         let waiter = connections.with(|state| {
             let may_share = shareable && !state.http1_origins.contains(origin);
