@@ -40,7 +40,8 @@ pub(crate) async fn send(
         Protocol::Http2PriorKnowledge | _ => true,
     };
     let clock = connections.clock();
-    let (request, progress) = request::prepare(exchange, &lease, settings.protocol, clock)?;
+    let prepared = request::prepare(exchange, &lease, settings.protocol, clock);
+    let (request, progress) = prepared.inspect_err(|_| lease.gone(None))?;
     let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff);
     let cancelled = CancelOnDrop(progress.clone());
     let handle = Arc::clone(lease.handle());
