@@ -342,10 +342,6 @@ impl Lease {
         Arc::clone(&self.permit)
     }
 
-    pub(crate) fn lane(&self) -> Lane {
-        self.permit.lane
-    }
-
     /// Notes the local port of the request's connection; answers whether it had served another.
     pub(crate) fn over(&self, port: Option<u16>) -> bool {
         if self.permit.lane == Lane::Fresh {

@@ -34,11 +34,7 @@ pub(crate) async fn send(
     let settings = connections.maker().settings();
     let (method, timeouts, cutoff) =
         (exchange.request.method().clone(), exchange.timeouts, exchange.cutoff);
-    let may_be_h2 = match settings.protocol {
-        Protocol::Http1 => false,
-        Protocol::Negotiated => exchange.request.uri().scheme_str() == Some("https"),
-        Protocol::Http2PriorKnowledge | _ => true,
-    };
+    let streams = may_be_h2(settings.protocol, exchange.request.uri());
     let clock = connections.clock();
     let prepared = request::prepare(exchange, &lease, settings.protocol, clock);
     let (request, progress) = prepared.inspect_err(|_| lease.gone(None))?;
@@ -47,39 +43,56 @@ pub(crate) async fn send(
     let handle = Arc::clone(lease.handle());
     let result = head(&handle, request, &mut watch).await;
     drop(handle);
+    let unknown = |kind| Failure::new(kind, Delivery::Unknown);
     let response = match result {
         Head::Came(Ok(response)) => response,
-        Head::Came(Err(error)) => {
-            let port = error.local_addr().map(|address| address.port());
-            let reused = port.is_some() && lease.over(port);
-            let error = classify::before_head(error, &watch, &progress);
-            // An HTTP/2 connection outlives its streams.
-            if !may_be_h2 || error.failure().delivery == Delivery::Unsent {
-                lease.gone(port);
-            }
-            return Err(if reused { error.on_reused() } else { error });
-        }
-        Head::Limit(kind) => {
-            return Err(TransportError::new(Failure::new(kind, Delivery::Unknown)));
-        }
+        Head::Came(Err(error)) => return Err(failed(error, streams, &lease, &watch, &progress)),
+        Head::Limit(kind) => return Err(TransportError::new(unknown(kind))),
         Head::HandleLost => {
             connections.disown(&lease);
-            let failure = Failure::new(FailureKind::Other, Delivery::Unknown);
+            let failure = unknown(FailureKind::Other);
             return Err(TransportError::with_source(failure, "isahc's thread is gone"));
         }
     };
     drop(cancelled);
     let reused = lease.over(response.local_addr().map(|address| address.port()));
-    let limit = settings.max_head_bytes.get();
     let headers = response.headers();
     if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
         connections.retire(&lease);
     }
-    let answer = answer(response, &method, limit, lease, watch).await;
-    answer
-        .map(|response| Answer::new(response, reused))
-        .map_err(|error| if reused { error.on_reused() } else { error })
+    let limit = settings.max_head_bytes.get();
+    match answer(response, &method, limit, lease, watch).await {
+        Ok(response) => Ok(Answer::new(response, reused)),
+        Err(error) if reused => Err(error.on_reused()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the connection may have other requests on it, and outlive this one's failure.
+fn may_be_h2(protocol: Protocol, uri: &http::Uri) -> bool {
+    match protocol {
+        Protocol::Http1 => false,
+        Protocol::Negotiated => uri.scheme_str() == Some("https"),
+        Protocol::Http2PriorKnowledge | _ => true,
+    }
+}
+
+/// curl gave no response.
+fn failed(
+    error: isahc::Error,
+    streams: bool,
+    lease: &Lease,
+    watch: &Watch,
+    progress: &Progress,
+) -> TransportError {
+    let port = error.local_addr().map(|address| address.port());
+    let reused = port.is_some() && lease.over(port);
+    let error = classify::before_head(error, watch, progress);
+    if !streams || error.failure().delivery == Delivery::Unsent {
+        lease.gone(port);
+    }
+    if reused { error.on_reused() } else { error }
 }
 
 /// What came of waiting for a head.

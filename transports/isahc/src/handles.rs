@@ -12,6 +12,10 @@ use rustls_pki_types::pem::PemObject;
 
 use crate::identity::Lent;
 use crate::ledger::Lane;
+use crate::request::LONGEST;
+
+/// The highest limit that curl can be given.
+const MOST: usize = i32::MAX as usize;
 
 /// What isahc's clients are made from, as often as one is needed.
 #[derive(Debug)]
@@ -54,8 +58,8 @@ impl Maker {
             .proxy(None);
         let builder = if self.keeps(lane) {
             builder
-                .max_connections(limits.max_connections)
-                .connection_cache_size(limits.max_keepalive_connections)
+                .max_connections(limits.max_connections.min(MOST))
+                .connection_cache_size(limits.max_keepalive_connections.min(MOST))
                 .connection_cache_ttl(idle_time(limits.keepalive_expiry))
         } else {
             builder.connection_cache_size(0)
@@ -85,7 +89,8 @@ impl Maker {
 /// How long curl may find a connection idle and still use it, in its whole seconds, of which none
 /// means "for ever".
 fn idle_time(expiry: Option<Duration>) -> Duration {
-    expiry.map_or(Duration::ZERO, |expiry| expiry.max(Duration::from_secs(1)))
+    let counted = expiry.filter(|expiry| *expiry < LONGEST);
+    counted.map_or(Duration::ZERO, |expiry| expiry.max(Duration::from_secs(1)))
 }
 
 fn check_roots(text: &[u8]) -> Result<(), SettingsError> {

@@ -26,7 +26,7 @@ const REAPER: Duration = Duration::from_secs(5);
 const AFTER_CUTOFF: Duration = Duration::from_millis(20);
 
 /// The longest time that curl is told. It counts milliseconds, on some systems in 32 bits.
-const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+pub(crate) const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
 /// Why isahc cannot send a request as it is. Nothing of it has been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +53,16 @@ impl fmt::Display for Unsendable {
 impl StdError for Unsendable {}
 
 /// Which handle a request goes over: curl re-sends what it lost on a reused connection, so that
-/// only what may be repeated (RFC 9110 9.2.2, and QUERY) gets one.
+/// only what may be repeated gets one.
 pub(crate) fn lane(exchange: &Exchange) -> Lane {
-    const REPEATABLE: [&str; 7] = ["GET", "HEAD", "OPTIONS", "TRACE", "QUERY", "PUT", "DELETE"];
-    let repeatable = REPEATABLE.contains(&exchange.request.method().as_str());
-    if repeatable && !exchange.fresh_connection { Lane::Kept } else { Lane::Fresh }
+    let kept = is_repeatable(exchange.request.method()) && !exchange.fresh_connection;
+    if kept { Lane::Kept } else { Lane::Fresh }
+}
+
+/// Whether it does no harm that a request comes twice: RFC 9110 9.2.2, and QUERY.
+fn is_repeatable(method: &Method) -> bool {
+    let name = method.as_str();
+    matches!(name, "GET" | "HEAD" | "OPTIONS" | "TRACE" | "QUERY" | "PUT" | "DELETE")
 }
 
 /// Whether isahc sends the request as it is.
@@ -104,7 +109,7 @@ pub(crate) fn prepare(
     let mut headers = head.headers;
     // On an HTTP/2 connection that it shares, curl repeats what it has read no body for.
     let h2 = protocol == Protocol::Http2PriorKnowledge;
-    let always = h2 && lease.lane() == Lane::Fresh && head.method != Method::HEAD;
+    let always = h2 && !is_repeatable(&head.method);
     frame(&mut headers, &head.method, &body, always);
     let (body, progress) = stream(body, always, clock);
     let mut builder = Request::builder().method(head.method).uri(head.uri);

@@ -211,6 +211,22 @@ fn no_connection_is_kept_where_none_may_be() {
 }
 
 #[test]
+fn limits_without_an_end_are_taken() {
+    let limits = PoolLimits {
+        max_connections: usize::MAX,
+        max_keepalive_connections: usize::MAX,
+        keepalive_expiry: Some(Duration::MAX),
+    };
+    let server = replies([ok(), ok(), ok()]);
+    let client = client_of(limited(limits)).build().unwrap();
+    for method in [Method::GET, Method::POST, Method::GET] {
+        let response = block_on(client.call(method, server.url("/")).send()).unwrap();
+        assert_eq!((response.status().as_u16(), response.attempts().len()), (200, 1));
+    }
+    assert_eq!(finish(server).connections().len(), 2);
+}
+
+#[test]
 fn a_connection_out_of_step_serves_nothing_more() {
     // R-X-3: two framings at once, beside a request that is under way on the same handle.
     let both = ok().header("content-length", "2").chunked(2);
