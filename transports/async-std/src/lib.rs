@@ -14,37 +14,76 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod background;
+
 use core::net::SocketAddr;
 use std::io;
+use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use async_executor::Executor;
 use async_std::net::{TcpStream, ToSocketAddrs};
 use async_std::task;
-use redial_client::{BoxFuture, Client, ClientBuilder};
+use redial_client::{
+    BoxFuture, Client, ClientBuilder, IntoTransport, NoTransport, Observer, Settings, Transport,
+    blocking,
+};
 use redial_engine::Timestamp;
 use redial_hyper::{Hyper, Runtime};
 
+use self::background::Background;
+
 /// A client to be built whose connections live on async-std's global runtime.
 pub fn client() -> ClientBuilder {
-    Client::builder(Hyper::on(AsyncStd::new()))
+    Client::builder(AsyncStd::new())
+}
+
+/// A blocking client to be built, whose connections live on a thread of its own: one that ends with
+/// the last clone of the client. On async-std's own, blocking calls from its
+/// tasks would wait for their own threads.
+///
+/// # Errors
+///
+/// What the system says where it has no thread to give.
+pub fn blocking() -> io::Result<blocking::ClientBuilder> {
+    let background = Background::start()?;
+    let client = Client::builder(AsyncStd::with_executor(background.executor()));
+    Ok(blocking::ClientBuilder::from_parts(client, background))
 }
 
 /// async-std's global runtime, as the transport uses it.
 #[derive(Clone, Debug)]
 pub struct AsyncStd {
+    /// `None` stands for async-std's own.
+    executor: Option<Arc<Executor<'static>>>,
     origin: Instant,
 }
 
 impl AsyncStd {
     /// async-std's global runtime. It starts itself.
     pub fn new() -> Self {
-        Self { origin: Instant::now() }
+        Self { executor: None, origin: Instant::now() }
+    }
+
+    /// async-std's reactor, and this executor for connections to live on.
+    fn with_executor(executor: Arc<Executor<'static>>) -> Self {
+        Self { executor: Some(executor), origin: Instant::now() }
     }
 }
 
 impl Default for AsyncStd {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl IntoTransport for AsyncStd {
+    fn into_transport(
+        self,
+        settings: Option<Settings>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Box<dyn Transport>, NoTransport> {
+        Hyper::on(self).into_transport(settings, observer)
     }
 }
 
@@ -86,7 +125,10 @@ impl Runtime for AsyncStd {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        task::spawn(task);
+        match &self.executor {
+            Some(executor) => executor.spawn(task).detach(),
+            None => drop(task::spawn(task)),
+        }
     }
 
     fn yield_now(&self) -> BoxFuture<'static, ()> {

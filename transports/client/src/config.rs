@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer};
 use crate::settings::{HeadLimit, Identity, PoolLimits, Protocol, Roots, Settings, Tls};
 use crate::transport::Timeouts;
 
-/// A whole client as it is configured, its transport aside (R-C-8).
+/// A whole client as it is configured (R-C-8).
 ///
 /// Read it with serde from whatever format a deployment uses, and give it to
 /// [`ClientBuilder::configure`](crate::ClientBuilder::configure).
@@ -51,6 +51,8 @@ use crate::transport::Timeouts;
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct ClientConfig {
+    /// The name of the transport, for whoever chooses one by it; none by default.
+    pub transport: Option<String>,
     /// What relative URLs are joined to (R-C-1); none by default.
     pub base_url: Option<BaseUrl>,
     /// Headers of every request to the base origin (R-C-2), by name.

@@ -5,10 +5,7 @@
 //!
 //! ```no_run
 //! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
-//! use redial_client::Client;
-//! use redial_isahc::IsahcTransport;
-//!
-//! let client = Client::builder(IsahcTransport::new()?).build()?;
+//! let client = redial_isahc::client().build()?;
 //! let response = client.get("http://localhost:8080/status").send().await?;
 //! println!("{} after {} attempts", response.status(), response.attempts().len());
 //! # Ok(())
@@ -87,4 +84,16 @@ mod watch;
 pub use classify::CurlError;
 pub use descriptors::DescriptorLimit;
 pub use request::Unsendable;
-pub use transport::{IsahcTransport, StartError};
+pub use transport::{Isahc, IsahcTransport, StartError};
+
+use redial_client::{Client, ClientBuilder, blocking};
+
+/// A client to be built over isahc, for any executor.
+pub fn client() -> ClientBuilder {
+    Client::builder(Isahc)
+}
+
+/// A blocking client to be built over isahc, which has a thread of its own.
+pub fn blocking() -> blocking::ClientBuilder {
+    blocking::ClientBuilder::from_parts(client(), ())
+}

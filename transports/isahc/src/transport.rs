@@ -6,8 +6,8 @@ use std::io;
 use std::sync::Arc;
 
 use redial_client::{
-    Answer, BoxFuture, Clock, Exchange, PoolFigures, Settings, SettingsError, Transport,
-    TransportError,
+    Answer, BoxFuture, Clock, Exchange, IntoTransport, NoTransport, Observer, PoolFigures,
+    Settings, SettingsError, Transport, TransportError,
 };
 
 use crate::clock::SharedClock;
@@ -75,6 +75,26 @@ impl Transport for IsahcTransport {
     /// from here on.
     fn close(&self) {
         self.connections.shut_down();
+    }
+}
+
+/// An isahc transport that is to be made from the settings of a client's builder.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Isahc;
+
+impl IntoTransport for Isahc {
+    fn into_transport(
+        self,
+        settings: Option<Settings>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Box<dyn Transport>, NoTransport> {
+        let mut settings = settings.unwrap_or_default();
+        settings.observer = settings.observer.or(observer);
+        match IsahcTransport::with(settings) {
+            Ok(transport) => Ok(Box::new(transport)),
+            Err(StartError::Settings(source)) => Err(NoTransport::Settings(source)),
+            Err(error @ StartError::Thread(_)) => Err(NoTransport::Runtime(error.into())),
+        }
     }
 }
 

@@ -10,20 +10,40 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod background;
+
 use core::net::SocketAddr;
 use std::io;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use redial_client::{BoxFuture, Client, ClientBuilder};
+use redial_client::{
+    BoxFuture, Client, ClientBuilder, IntoTransport, NoTransport, Observer, Settings, Transport,
+    blocking,
+};
 use redial_engine::Timestamp;
 use redial_hyper::{Hyper, Runtime};
 use smol::net::TcpStream;
 use smol::{Executor, Timer};
 
+use self::background::Background;
+
 /// A client to be built whose connections live on smol's global executor.
 pub fn client() -> ClientBuilder {
-    Client::builder(Hyper::on(Smol::new()))
+    Client::builder(Smol::new())
+}
+
+/// A blocking client to be built, whose connections live on a thread of its own: one that ends with
+/// the last clone of the client. On smol's global executor, a blocking call from
+/// one of its tasks would wait for its own thread.
+///
+/// # Errors
+///
+/// What the system says where it has no thread to give.
+pub fn blocking() -> io::Result<blocking::ClientBuilder> {
+    let background = Background::start()?;
+    let client = Client::builder(Smol::with_executor(background.executor()));
+    Ok(blocking::ClientBuilder::from_parts(client, background))
 }
 
 /// smol, as the transport uses it: its reactor, and an executor for connections to live on.
@@ -49,6 +69,16 @@ impl Smol {
 impl Default for Smol {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+impl IntoTransport for Smol {
+    fn into_transport(
+        self,
+        settings: Option<Settings>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Box<dyn Transport>, NoTransport> {
+        Hyper::on(self).into_transport(settings, observer)
     }
 }
 

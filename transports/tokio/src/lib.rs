@@ -10,19 +10,25 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod background;
 mod socket;
 
 use core::net::SocketAddr;
 use std::io;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use redial_client::{BoxFuture, Client, ClientBuilder};
+use redial_client::{
+    BoxFuture, Client, ClientBuilder, IntoTransport, NoTransport, Observer, Settings, Transport,
+    blocking,
+};
 use redial_engine::Timestamp;
 use redial_hyper::{Hyper, Runtime};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, TryCurrentError};
 use tokio::time::Instant;
 
+use self::background::Background;
 pub use self::socket::Socket;
 
 /// A client to be built on the tokio runtime that this is called from.
@@ -31,8 +37,19 @@ pub use self::socket::Socket;
 ///
 /// [`TryCurrentError`] outside a tokio runtime: call it inside one, or use [`Tokio::new`].
 pub fn client() -> Result<ClientBuilder, TryCurrentError> {
-    let runtime = Tokio::new(Handle::try_current()?);
-    Ok(Client::builder(Hyper::on(runtime)))
+    Ok(Client::builder(Tokio::current()?))
+}
+
+/// A blocking client to be built, whose connections live on a tokio runtime of its own: one thread
+/// that ends with the last clone of the client.
+///
+/// # Errors
+///
+/// What the system says where it has no thread or no I/O to give.
+pub fn blocking() -> io::Result<blocking::ClientBuilder> {
+    let runtime = Background::start()?;
+    let client = Client::builder(Tokio::new(runtime.handle().clone()));
+    Ok(blocking::ClientBuilder::from_parts(client, runtime))
 }
 
 /// A tokio runtime, multi-threaded or current-thread, as the transport uses it.
@@ -45,6 +62,15 @@ pub struct Tokio {
 }
 
 impl Tokio {
+    /// The runtime that this is called from.
+    ///
+    /// # Errors
+    ///
+    /// [`TryCurrentError`] outside a tokio runtime.
+    pub fn current() -> Result<Self, TryCurrentError> {
+        Handle::try_current().map(Self::new)
+    }
+
     /// The runtime behind this handle. Its I/O and time drivers must be enabled.
     pub fn new(handle: Handle) -> Self {
         let origin = {
@@ -53,6 +79,16 @@ impl Tokio {
             Instant::now()
         };
         Self { handle, origin }
+    }
+}
+
+impl IntoTransport for Tokio {
+    fn into_transport(
+        self,
+        settings: Option<Settings>,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Result<Box<dyn Transport>, NoTransport> {
+        Hyper::on(self).into_transport(settings, observer)
     }
 }
 
@@ -102,7 +138,9 @@ impl Runtime for Tokio {
 
     fn yield_now(&self) -> BoxFuture<'static, ()> {
         // On a current-thread runtime the reactor runs only between tasks: an end of stream that
-        // came while the thread was busy is seen only after this.
-        Box::pin(tokio::task::yield_now())
+        // came while the thread was busy is seen only after this. From outside, it would wait for
+        // another runtime, and where a blocking call holds that up, for ever.
+        let inside = Handle::try_current().is_ok_and(|here| here.id() == self.handle.id());
+        if inside { Box::pin(tokio::task::yield_now()) } else { Box::pin(core::future::ready(())) }
     }
 }

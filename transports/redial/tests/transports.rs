@@ -1,0 +1,101 @@
+//! Every transport that was built makes the same call, chosen by a value.
+
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
+use core::time::Duration;
+
+use redial::engine::{Backoff, StandardPolicy};
+use redial::{BuildError, Client, NoTransport, TransportKind};
+use redial_conformance::{FaultServer, Reply, Script};
+
+fn server() -> FaultServer {
+    let retried = Reply::status(503).body("busy");
+    FaultServer::start(Script::replies([retried, Reply::status(200).body("ok")])).unwrap()
+}
+
+fn quick() -> StandardPolicy {
+    let backoff = Backoff::exponential(Duration::from_millis(2));
+    StandardPolicy::builder().backoff(backoff).build().unwrap()
+}
+
+/// Runs a call where the transport wants to be.
+fn run<T>(kind: TransportKind, call: impl Future<Output = T>) -> T {
+    match kind {
+        TransportKind::Tokio => {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.unwrap().block_on(call)
+        }
+        TransportKind::Smol | TransportKind::AsyncStd | TransportKind::Isahc | _ => {
+            smol::block_on(call)
+        }
+    }
+}
+
+#[test]
+fn a_call_is_made_and_retried_over_each() {
+    for kind in TransportKind::ALL.into_iter().filter(|kind| kind.is_built()) {
+        let server = server();
+        let response = run(kind, async {
+            let client = Client::builder(kind).policy(quick()).build().unwrap();
+            assert_eq!(client.transport(), kind.name());
+            client.get(server.url("/")).send().await.unwrap()
+        });
+        assert_eq!((response.text().as_ref(), response.attempts().len()), ("ok", 2), "{kind}");
+        server.finish().unwrap();
+    }
+}
+
+#[test]
+fn one_that_was_not_built_says_so() {
+    for kind in TransportKind::ALL.into_iter().filter(|kind| !kind.is_built()) {
+        match Client::builder(kind).policy(quick()).build() {
+            Err(BuildError::Transport(NoTransport::NotBuilt { feature })) => {
+                assert_eq!(feature, kind.name());
+            }
+            other => panic!("{kind}: {other:?}"),
+        }
+    }
+}
+
+#[cfg(feature = "blocking")]
+mod blocking {
+    use super::*;
+
+    fn call(kind: TransportKind) {
+        let server = server();
+        let client = redial::blocking::client(kind).unwrap().policy(quick()).build().unwrap();
+        let response = client.get(server.url("/")).send().unwrap();
+        assert_eq!((response.text().as_ref(), response.attempts().len()), ("ok", 2), "{kind}");
+        drop(client);
+        server.finish().unwrap();
+    }
+
+    fn built() -> impl Iterator<Item = TransportKind> {
+        TransportKind::ALL.into_iter().filter(|kind| kind.is_built())
+    }
+
+    #[test]
+    fn a_plain_thread_makes_calls() {
+        built().for_each(call);
+    }
+
+    #[test]
+    fn a_task_of_tokio_makes_calls() {
+        for builder in [
+            tokio::runtime::Builder::new_current_thread(),
+            tokio::runtime::Builder::new_multi_thread(),
+        ]
+        .iter_mut()
+        {
+            let runtime = builder.enable_all().build().unwrap();
+            runtime
+                .block_on(async { tokio::spawn(async { built().for_each(call) }).await.unwrap() });
+        }
+    }
+
+    #[test]
+    fn a_task_of_smol_makes_calls() {
+        // The global executor has one thread, which is then held up.
+        smol::block_on(smol::spawn(async { built().for_each(call) }));
+    }
+}
