@@ -3,7 +3,9 @@
 use core::time::Duration;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+use redial::TransportKind;
 
 /// HTTP calls with retries.
 #[derive(Debug, Parser)]
@@ -26,11 +28,36 @@ pub(crate) enum Command {
 }
 
 /// What is said after `redial demo`.
-#[derive(Debug, Default, Args)]
+#[derive(Debug, Args)]
 pub struct DemoArguments {
-    /// What to send the requests with.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) transport: TransportName,
+    /// What to send the requests with; all: one after the other.
+    #[arg(long, default_value = "tokio", value_parser = one_or_all())]
+    pub(crate) transport: Transports,
+}
+
+impl Default for DemoArguments {
+    fn default() -> Self {
+        Self { transport: Transports(vec![TransportKind::default()]) }
+    }
+}
+
+/// One transport, or all of them.
+#[derive(Clone, Debug)]
+pub(crate) struct Transports(pub(crate) Vec<TransportKind>);
+
+/// Takes the name of a transport.
+fn one() -> impl TypedValueParser<Value = TransportKind> {
+    let names = PossibleValuesParser::new(TransportKind::ALL.map(TransportKind::name));
+    names.try_map(|name| name.parse::<TransportKind>())
+}
+
+/// Takes the name of a transport, or `all`.
+fn one_or_all() -> impl TypedValueParser<Value = Transports> {
+    let names = TransportKind::ALL.map(TransportKind::name).into_iter().chain(["all"]);
+    PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
+        "all" => Ok(Transports(TransportKind::ALL.to_vec())),
+        name => name.parse().map(|kind| Transports(vec![kind])),
+    })
 }
 
 /// What is said after `redial send`.
@@ -40,8 +67,11 @@ pub(crate) struct SendArguments {
     #[arg(value_names = ["METHOD", "URL"], num_args = 1..=2, required = true)]
     pub(crate) target: Vec<String>,
     /// What to send the request with.
-    #[arg(long, value_enum, default_value_t)]
-    pub(crate) transport: TransportName,
+    #[arg(long, default_value = "tokio", value_parser = one())]
+    pub(crate) transport: TransportKind,
+    /// Makes the call by the blocking client.
+    #[arg(long)]
+    pub(crate) blocking: bool,
     /// A header, as in 'Accept: text/plain'.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
@@ -90,18 +120,6 @@ pub(crate) struct SendArguments {
     /// Seconds for the call as a whole, its waits included.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     pub(crate) call_timeout: Option<Duration>,
-}
-
-/// The transports by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TransportName {
-    /// hyper on tokio.
-    #[default]
-    Tokio,
-    /// hyper on smol.
-    Smol,
-    /// hyper on async-std.
-    AsyncStd,
 }
 
 /// Decimal seconds. What is too long for a clock means "never" (R-T-8).

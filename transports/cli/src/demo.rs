@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use redial_client::{Client, ClientBuilder, Error, Response};
+use redial::{Client, ClientBuilder, Error, Response, TransportKind};
 use redial_conformance::FaultServer;
 use redial_engine::{Backoff, Outcome, StandardPolicy};
 
@@ -32,7 +32,19 @@ pub fn command(arguments: &DemoArguments) -> Result<ExitCode, Failure> {
 ///
 /// [`Failure`] where this machine stands in the way: no port, no runtime.
 pub fn play(arguments: &DemoArguments, scenarios: &[Scenario]) -> Result<ExitCode, Failure> {
-    let wrong = with_transport(arguments.transport, async |builder: ClientBuilder| {
+    let mut passed = true;
+    for kind in &arguments.transport.0 {
+        if arguments.transport.0.len() > 1 {
+            anstream::println!("=== {kind}\n");
+        }
+        passed &= play_on(*kind, scenarios)?;
+    }
+    Ok(if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Plays these scenarios over one transport; whether every call ends as it should.
+fn play_on(kind: TransportKind, scenarios: &[Scenario]) -> Result<bool, Failure> {
+    let wrong = with_transport(kind, async |builder: ClientBuilder| {
         let client = builder.policy(policy()?).build();
         let client = client.map_err(|error| Failure::trouble(in_one_line(&error)))?;
         let mut wrong = 0_usize;
@@ -48,7 +60,7 @@ pub fn play(arguments: &DemoArguments, scenarios: &[Scenario]) -> Result<ExitCod
     })?;
     let all = scenarios.len();
     anstream::println!("{} of {all} calls ended as they should", all - wrong);
-    Ok(if wrong == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(wrong == 0)
 }
 
 fn policy() -> Result<StandardPolicy, Failure> {

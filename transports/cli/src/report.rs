@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::path::Path;
 
-use redial_client::{AttemptRecord, Error, PoolFigures, Response};
+use redial::{AttemptRecord, Error, PoolFigures, Response};
 use redial_engine::{Outcome, Reason};
 use serde::Serialize;
 

@@ -5,11 +5,13 @@ use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use http::{HeaderName, HeaderValue, Method, Uri};
-use redial_client::{
-    BuildError, Client, ClientBuilder, Error, NoTransport, Protocol, Response, Roots, Timeouts, Tls,
+use http::{HeaderName, HeaderValue, Method};
+use redial::{
+    BuildError, ClientBuilder, Error, NoTransport, PoolFigures, Protocol, Response, Roots,
+    Timeouts, Tls, blocking,
 };
 use redial_engine::{Replay, StandardPolicy};
+use url::Url;
 
 use crate::arguments::SendArguments;
 use crate::report::Report;
@@ -17,33 +19,80 @@ use crate::timeline;
 use crate::transports::with_transport;
 use crate::{Failure, NO_RESPONSE, USAGE, in_one_line};
 
+/// The call over one of the twins: their names are the same, their types are not.
+macro_rules! prepared {
+    ($call:ident, $client:ident, $arguments:ident) => {{
+        let Call { method, url, headers, body, .. } = &$call;
+        let mut prepared = $client.call(method.clone(), url);
+        for (name, value) in headers {
+            prepared = prepared.header(name.clone(), value.clone());
+        }
+        if $arguments.retry_unsent && !method.is_idempotent() {
+            prepared = prepared.replay(Replay::IfUnsent);
+        }
+        if !body.is_empty() {
+            prepared = prepared.body(body.clone());
+        }
+        prepared
+    }};
+}
+
 /// Makes the call, shows it, and answers the exit code.
 pub(crate) fn command(arguments: &SendArguments) -> Result<ExitCode, Failure> {
     let call = Call::of(arguments)?;
     let policy = policy(arguments)?;
     let tls = tls(arguments)?;
-    with_transport(arguments.transport, async |builder: ClientBuilder| {
+    let done = if arguments.blocking {
+        let builder = blocking::client(arguments.transport)
+            .map_err(|error| Failure::trouble(in_one_line(&error)))?;
         let builder = builder.policy(policy).timeouts(timeouts(arguments));
         let client = builder.protocol(protocol(arguments)).tls(tls).build();
         let client = client.map_err(|error| unbuilt(&error))?;
         let began = Instant::now();
-        let result = call.send(&client, arguments.retry_unsent).await;
-        let elapsed = began.elapsed();
-        anstream::eprint!("{}", timeline::draw(&result, elapsed));
-        let output = show(&result, arguments.include);
+        let result = prepared!(call, client, arguments).send();
+        Done { result, elapsed: began.elapsed(), pool: client.pool() }
+    } else {
+        with_transport(arguments.transport, async |builder: ClientBuilder| {
+            let builder = builder.policy(policy).timeouts(timeouts(arguments));
+            let client = builder.protocol(protocol(arguments)).tls(tls).build();
+            let client = client.map_err(|error| unbuilt(&error))?;
+            let began = Instant::now();
+            let result = prepared!(call, client, arguments).send().await;
+            Ok(Done { result, elapsed: began.elapsed(), pool: client.pool() })
+        })?
+    };
+    done.show(arguments, &call)
+}
+
+/// A call that was made.
+struct Done {
+    result: Result<Response, Error>,
+    elapsed: Duration,
+    pool: PoolFigures,
+}
+
+impl Done {
+    /// Shows it, and answers the exit code.
+    fn show(&self, arguments: &SendArguments, call: &Call) -> Result<ExitCode, Failure> {
+        let Self { result, elapsed, pool } = self;
+        // Of what was refused before anything was sent, there is no more to say than why.
+        if !matches!(result, Err(error) if error.is_request() && error.attempts().is_empty()) {
+            anstream::eprint!("{}", timeline::draw(result, *elapsed));
+        }
+        let output = show(result, arguments.include);
         if let Some(path) = &arguments.report {
-            let (transport, pool) = (client.transport(), client.pool());
-            Report::new(transport, &call.shown, &result, &pool, elapsed).write(path)?;
+            let transport = arguments.transport.name();
+            Report::new(transport, &call.shown, result, pool, *elapsed).write(path)?;
         }
         output?;
-        Ok(exit_code(&result))
-    })
+        Ok(exit_code(result))
+    }
 }
 
 /// What is to be sent.
 struct Call {
     method: Method,
-    url: Uri,
+    url: String,
     /// The URL as it may be shown.
     shown: String,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -63,35 +112,21 @@ impl Call {
             (None, Some(_)) => Method::POST,
             (None, None) => Method::GET,
         };
-        let url: Uri =
-            url.parse().map_err(|error| Failure::usage(format!("this is no URL: {error}")))?;
-        redial_client::Origin::of(&url).map_err(|error| Failure::usage(in_one_line(&error)))?;
         let headers =
             arguments.headers.iter().map(|line| header(line)).collect::<Result<_, _>>()?;
         let body = body(arguments.data.as_deref())?;
-        Ok(Self { method, shown: shown(&url), url, headers, body })
-    }
-
-    async fn send(&self, client: &Client, retry_unsent: bool) -> Result<Response, Error> {
-        let mut call = client.call(self.method.clone(), self.url.to_string());
-        for (name, value) in &self.headers {
-            call = call.header(name.clone(), value.clone());
-        }
-        if retry_unsent && !self.method.is_idempotent() {
-            call = call.replay(Replay::IfUnsent);
-        }
-        if !self.body.is_empty() {
-            call = call.body(self.body.clone());
-        }
-        call.send().await
+        Ok(Self { method, shown: shown(url)?, url: url.to_owned(), headers, body })
     }
 }
 
-/// A URL without what may be secret: its query. Credentials are refused before.
-fn shown(url: &Uri) -> String {
-    let scheme = url.scheme_str().unwrap_or("http");
-    let authority = url.authority().map_or("", |authority| authority.as_str());
-    format!("{scheme}://{authority}{}", url.path())
+/// A URL without what may be secret: credentials and query. Whether it can be called is the
+/// client's to say.
+fn shown(text: &str) -> Result<String, Failure> {
+    let wrong = |error: &dyn core::fmt::Display| Failure::usage(format!("this is no URL: {error}"));
+    let url = Url::parse(text).map_err(|error| wrong(&error))?;
+    let host = url.host_str().ok_or_else(|| wrong(&"it names no server"))?;
+    let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
+    Ok(format!("{}://{host}{port}{}", url.scheme(), url.path()))
 }
 
 fn header(line: &str) -> Result<(HeaderName, HeaderValue), Failure> {

@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use http::StatusCode;
-use redial_client::{AttemptRecord, Error, Response, Wait};
+use redial::{AttemptRecord, Error, Response, Wait};
 use redial_engine::{Outcome, PauseCause, Reason};
 
 const GOOD: Style = AnsiColor::Green.on_default();

@@ -22,6 +22,19 @@ fn every_call_ends_as_its_scenario_says() {
 }
 
 #[test]
+fn every_transport_comes_to_the_same_ends() {
+    let output = redial(&["demo", "--transport", "all"]);
+    let shown = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    let all = scenarios::all().len();
+    let passed = format!("{all} of {all} calls ended as they should");
+    assert_eq!(shown.matches(&passed).count(), 4, "{shown}");
+    for name in ["tokio", "smol", "async-std", "isahc"] {
+        assert!(shown.contains(&format!("=== {name}")), "{shown}");
+    }
+}
+
+#[test]
 fn a_scenario_that_is_broken_fails_the_demo() {
     let busy = scenarios::all().into_iter().find(|scenario| scenario.title.contains("busy"));
     let mut busy = busy.expect("there is a scenario with a busy origin");

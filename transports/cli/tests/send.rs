@@ -219,3 +219,24 @@ fn a_call_without_time_sends_nothing() {
     assert_eq!(report["reason"], "deadline_would_pass");
     assert_eq!((report["attempts"].clone(), log.connections().len()), (json!([]), 0));
 }
+
+#[test]
+fn every_transport_and_the_blocking_client_make_the_same_call() {
+    for transport in ["tokio", "smol", "async-std", "isahc"] {
+        for blocking in [&[][..], &["--blocking"]] {
+            let server = FaultServer::start(Script::replies([
+                Reply::status(429).header("retry-after", "1"),
+                Reply::status(200).body("here"),
+            ]));
+            let server = server.expect("there is a port");
+            let url = server.url("/");
+            let arguments =
+                ["--transport", transport, &url].into_iter().chain(blocking.iter().copied());
+            let output = send(&arguments.collect::<Vec<_>>());
+            assert_eq!(output.status.code(), Some(0), "{transport}: {}", text(&output.stderr));
+            assert_eq!(text(&output.stdout), "here");
+            assert!(text(&output.stderr).contains("server"), "{}", text(&output.stderr));
+            server.finish().expect("both replies were asked for");
+        }
+    }
+}
