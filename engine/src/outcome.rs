@@ -261,6 +261,9 @@ pub enum FailureKind {
     InvalidRequest,
     /// The body could be produced only once, and was.
     BodySpent,
+    /// A limit of this process stands in the way until somebody raises it, such as that of open
+    /// files; the source says which.
+    LocalLimit,
     /// The client was closed.
     ClientClosed,
     /// Something that has no kind of its own.
@@ -288,6 +291,7 @@ failure_kinds! {
     ResponseTooLarge = "response_too_large",
     InvalidRequest = "invalid_request",
     BodySpent = "body_spent",
+    LocalLimit = "local_limit",
     ClientClosed = "client_closed",
     Other = "other",
 }

@@ -23,12 +23,13 @@ const RETRIED: [u16; 7] = [104, 408, 429, 500, 502, 503, 504];
 
 /// R-D-3: the kinds whose failure is final. A call's deadline that cut an attempt off is none of
 /// them: what ends the call is that no other attempt could begin.
-const FINAL_KINDS: [&str; 6] = [
+const FINAL_KINDS: [&str; 7] = [
     "tls",
     "invalid_request",
     "remote_protocol",
     "response_too_large",
     "client_closed",
+    "local_limit",
     "body_spent",
 ];
 
@@ -47,7 +48,7 @@ fn exactly_seven_statuses_are_retried() {
 }
 
 #[test]
-fn every_kind_of_failure_is_retried_but_six() {
+fn every_kind_of_failure_is_retried_but_a_few() {
     let rude = FailureKind::GoAway { graceful: false };
     for kind in FailureKind::ALL.iter().copied().chain([rude]) {
         let expected = if FINAL_KINDS.contains(&kind.name()) { "failure" } else { "retry" };

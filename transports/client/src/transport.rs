@@ -274,6 +274,7 @@ pub(crate) const fn describe(kind: FailureKind) -> &'static str {
         FailureKind::ResponseTooLarge => "the response was larger than allowed",
         FailureKind::InvalidRequest => "the request cannot be sent as it is",
         FailureKind::BodySpent => "the body can be produced only once",
+        FailureKind::LocalLimit => "a limit of this process stands in the way",
         FailureKind::ClientClosed => "the client is closed",
         FailureKind::Other | _ => "the transport failed",
     }

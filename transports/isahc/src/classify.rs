@@ -43,8 +43,10 @@ pub(crate) fn before_head(
         return TransportError::with_source(of_isahc(&error), error);
     };
     if code == code_of::COULDNT_CONNECT && DescriptorLimit::is_reached() {
-        let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
-        return TransportError::with_source(failure, DescriptorLimit);
+        return TransportError::with_source(
+            Failure::new(FailureKind::LocalLimit, Delivery::Unsent),
+            DescriptorLimit,
+        );
     }
     // curl knows the server's address when the TCP connection stands.
     let connected = error.remote_addr().is_some();

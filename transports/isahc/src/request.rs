@@ -5,12 +5,12 @@ use core::fmt;
 use core::time::Duration;
 
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
-use http::{HeaderMap, Method, Request, Uri};
+use http::{HeaderMap, Method, Request};
 use http_body::Body as _;
 use isahc::AsyncBody;
 use isahc::config::Configurable;
 use isahc::tls::{Identity, TlsConfig};
-use redial_client::{Body, BoxError, Clock, Exchange, Origin, Protocol, TransportError};
+use redial_client::{Body, BoxError, Clock, Exchange, Protocol, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::clock::SharedClock;
@@ -68,11 +68,7 @@ fn is_repeatable(method: &Method) -> bool {
 /// Whether isahc sends the request as it is.
 pub(crate) fn check(request: &Request<Body>) -> Result<(), TransportError> {
     let uri = request.uri();
-    let wrong: BoxError = if !has_origin(uri)
-        && let Err(error) = Origin::of(uri)
-    {
-        error.into()
-    } else if request.headers().values().any(|value| value.to_str().is_err()) {
+    let wrong: BoxError = if request.headers().values().any(|value| value.to_str().is_err()) {
         Unsendable::HeaderValue.into()
     } else if uri.path().split('/').any(is_dots) {
         Unsendable::DotSegments.into()
@@ -83,12 +79,6 @@ pub(crate) fn check(request: &Request<Body>) -> Result<(), TransportError> {
     };
     let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
     Err(TransportError::with_source(failure, wrong))
-}
-
-/// Whether it is plain to see which server is meant; curl looks at the rest.
-fn has_origin(uri: &Uri) -> bool {
-    matches!(uri.scheme_str(), Some("http" | "https"))
-        && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
 }
 
 /// Whether curl takes this for a segment to be resolved.

@@ -126,13 +126,7 @@ fn what_isahc_would_change_is_refused_before_anything_is_sent() {
         ["/relative", "ftp://localhost/", "http://user@localhost/", "http://localhost:99999/"]
     {
         let request = Request::get(url).body(Body::empty()).unwrap();
-        let sent = block_on(transport.send(Exchange::of(request, timeouts(SOON)).unwrap()));
-        let failure = sent.unwrap_err().failure();
-        assert_eq!(
-            (failure.kind, failure.delivery),
-            (FailureKind::InvalidRequest, Delivery::Unsent),
-            "{url}"
-        );
+        assert!(Exchange::of(request, timeouts(SOON)).is_err(), "{url}");
     }
     assert!(finish(server).connections().is_empty());
     // Dots that are no segments are nobody's business.

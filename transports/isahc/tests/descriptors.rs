@@ -58,7 +58,8 @@ fn two_thousand_open_files_are_no_dead_network() {
             return assert_eq!((status, refused.kind), (200, FailureKind::Connect));
         }
     };
-    assert_eq!(error.failure().delivery, Delivery::Unsent);
+    let failure = error.failure();
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::LocalLimit, Delivery::Unsent));
     let source = error.source().unwrap().downcast_ref::<DescriptorLimit>();
     assert!(source.unwrap().to_string().contains("HAVE_POLL"), "it says what to do");
     // Final: another attempt would meet the same.
