@@ -1,24 +1,16 @@
 //! Servers that mean harm, or do it (rows X): errors instead of hangs, and no answer that belongs
 //! to nobody is ever taken for one.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
 use core::time::Duration;
 use std::collections::BTreeMap;
 
-use common::{SOON, builder, client, finish, limited, ok, on_each_runtime, timeouts, until};
 use http::Method;
 use redial_conformance::{FaultServer, Reply, Script, Step, WIRE_TIMEOUT, wire_h1};
 use redial_engine::{FailureKind, Replay};
 use redial_hyper::pool::Limits;
+
+use crate::common::{SOON, finish, ok, timeouts, until};
+use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
     what_is_no_response_is_a_final_error,
@@ -27,7 +19,7 @@ on_each_runtime![
     an_idle_connection_that_floods_is_closed,
 ];
 
-async fn what_is_no_response_is_a_final_error() {
+async fn what_is_no_response_is_a_final_error(on: On) {
     use FailureKind::{RemoteProtocol, ResponseTooLarge};
     let write = |text: &str| Step::Write(text.as_bytes().to_vec());
     let flood = |text: &str| Step::Flood { bytes: text.repeat(100).into(), at_most: 16_000_000 };
@@ -52,7 +44,7 @@ async fn what_is_no_response_is_a_final_error() {
     for (name, step, kind) in cases {
         let steps = vec![Step::ReadRequest, step, Step::AwaitClose { within: SOON }];
         let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
-        let client = client();
+        let client = on.client();
         let error = client.get(server.url("/")).send().await.unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (kind, 1), "{name}: {error}");
         until(|| client.pool().open == 0).await;
@@ -60,7 +52,7 @@ async fn what_is_no_response_is_a_final_error() {
     }
 }
 
-async fn what_follows_a_response_unasked_is_never_an_answer() {
+async fn what_follows_a_response_unasked_is_never_an_answer(on: On) {
     let unasked = ok().body("unasked").bytes();
     let cases = [
         ("a length", Method::GET, ok()),
@@ -79,9 +71,9 @@ async fn what_follows_a_response_unasked_is_never_an_answer() {
             let good = vec![Step::ReadRequest, ok().step()];
             let script = Script::connections(vec![steps]).otherwise(good);
             let server = FaultServer::start(script).unwrap();
-            let client = client();
+            let client = on.client();
             client.call(method.clone(), server.url("/first")).send().await.unwrap();
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(50)).await;
             let response = client.get(server.url("/second")).send().await.unwrap();
             assert_eq!(response.text(), "ok", "R-X-3: {name}");
             let log = server.log();
@@ -90,16 +82,16 @@ async fn what_follows_a_response_unasked_is_never_an_answer() {
     }
 }
 
-async fn a_server_sees_a_post_once_whatever_it_does_to_it() {
+async fn a_server_sees_a_post_once_whatever_it_does_to_it(on: On) {
     // R-X-6, with the standard policy above the transport.
     let rows = wire_h1().into_iter().map(|row| {
-        let client = builder().timeouts(timeouts(WIRE_TIMEOUT)).build().unwrap();
-        tokio::spawn(async move {
+        let client = on.builder().timeouts(timeouts(WIRE_TIMEOUT)).build().unwrap();
+        on.spawn(async move {
             let server = FaultServer::start(row.script).unwrap();
             for number in 1..=row.requests {
                 let call = client.post(server.url(&format!("/{number}")));
                 let _ = call.body(vec![b'x'; row.upload]).replay(Replay::Never).send().await;
-                tokio::time::sleep(row.rest).await;
+                sleep(row.rest).await;
             }
             let mut seen = BTreeMap::new();
             for request in server.log().requests() {
@@ -109,15 +101,15 @@ async fn a_server_sees_a_post_once_whatever_it_does_to_it() {
         })
     });
     for row in rows.collect::<Vec<_>>() {
-        row.await.unwrap();
+        row.await;
     }
 }
 
-async fn an_idle_connection_that_floods_is_closed() {
+async fn an_idle_connection_that_floods_is_closed(on: On) {
     let flood = Step::Flood { bytes: vec![b'x'; 100_000], at_most: usize::MAX };
     let steps = vec![Step::ReadRequest, ok().step(), Step::Pause(Duration::from_millis(20)), flood];
     let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
-    let client = limited(Limits::default()).build().unwrap();
+    let client = on.limited(Limits::default()).build().unwrap();
     client.get(server.url("/")).send().await.unwrap();
     until(|| client.pool().open == 0).await;
     finish(server).await;

@@ -1,23 +1,15 @@
 //! Bodies both ways: cut off, sent again, bounded; and what of a request shows on the wire.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
 use core::error::Error as _;
 
-use common::{builder, client, finish, ok, on_each_runtime, replies, requests};
 use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request};
 use redial_client::Body;
 use redial_conformance::{Reply, RequestRecord, Step};
 use redial_engine::{Delivery, FailureKind, Outcome, Reason, Replay};
+
+use crate::common::{SOON, finish, ok, replies, requests, timeouts};
+use crate::on::{On, on_each_runtime};
 
 on_each_runtime![
     a_body_that_is_cut_is_retried_for_a_get,
@@ -43,75 +35,75 @@ fn cut() -> Vec<Step> {
     vec![reply.step(), Step::Close]
 }
 
-async fn a_body_that_is_cut_is_retried_for_a_get() {
+async fn a_body_that_is_cut_is_retried_for_a_get(on: On) {
     let server = requests(vec![cut(), vec![ok().step()]]);
-    let response = client().get(server.url("/")).send().await.unwrap();
+    let response = on.client().get(server.url("/")).send().await.unwrap();
     assert_eq!((response.text().as_ref(), response.attempts().len()), ("ok", 2));
     let outcome = response.attempts()[0].outcome;
     assert_eq!(outcome, Outcome::failure(FailureKind::Truncated, Delivery::Answered), "R-D-8");
     finish(server).await;
 }
 
-async fn a_body_that_is_cut_ends_a_post() {
+async fn a_body_that_is_cut_ends_a_post(on: On) {
     for replay in [Replay::Never, Replay::IfUnsent] {
         let server = requests(vec![cut()]);
-        let error = client().post(server.url("/")).replay(replay).send().await.unwrap_err();
+        let error = on.client().post(server.url("/")).replay(replay).send().await.unwrap_err();
         assert_eq!(error.kind(), FailureKind::Truncated);
         assert_eq!(error.reason(), Some(Reason::NotRepeatable));
         finish(server).await;
     }
 }
 
-async fn a_body_that_is_cut_on_every_attempt_is_an_error() {
+async fn a_body_that_is_cut_on_every_attempt_is_an_error(on: On) {
     let server = requests(vec![cut(), cut(), cut(), cut(), cut()]);
-    let error = client().get(server.url("/")).send().await.unwrap_err();
+    let error = on.client().get(server.url("/")).send().await.unwrap_err();
     assert_eq!((error.reason(), error.attempts().len()), (Some(Reason::AttemptsExhausted), 5));
     let cut = Outcome::failure(FailureKind::Truncated, Delivery::Answered);
     assert!(error.attempts().iter().all(|attempt| attempt.outcome == cut));
     finish(server).await;
 }
 
-async fn a_retried_status_counts_although_its_body_is_cut() {
+async fn a_retried_status_counts_although_its_body_is_cut(on: On) {
     let reply = Reply::status(503).header("content-length", "10").body("four").raw();
     let cut = vec![reply.step(), Step::Close];
     let server = requests(vec![cut, vec![ok().step()]]);
-    let response = client().get(server.url("/")).send().await.unwrap();
+    let response = on.client().get(server.url("/")).send().await.unwrap();
     assert_eq!(response.attempts()[0].status(), Some(503));
     assert_eq!(response.text(), "ok");
     finish(server).await;
 }
 
-async fn a_give_up_hands_over_the_whole_body() {
+async fn a_give_up_hands_over_the_whole_body(on: On) {
     let large = "x".repeat(300 * 1024);
     for reply in [Reply::status(503).body(&*large), Reply::status(503).body(&*large).chunked(5000)]
     {
         let server = replies([reply.clone(), reply]);
-        let response = client().post(server.url("/")).send().await.unwrap();
+        let response = on.client().post(server.url("/")).send().await.unwrap();
         assert_eq!(response.reason(), Some(Reason::NotRepeatable));
         assert_eq!((response.body().len(), response.is_complete()), (large.len(), true));
 
         // The same where it is retried, for the last attempt.
-        let call = client().get(server.url("/")).max_attempts(core::num::NonZeroU32::MIN);
+        let call = on.client().get(server.url("/")).max_attempts(core::num::NonZeroU32::MIN);
         let response = call.send().await.unwrap();
         assert_eq!((response.body().len(), response.is_complete()), (large.len(), true));
         finish(server).await;
     }
 }
 
-async fn a_give_up_hands_over_what_came_of_a_body_that_was_cut() {
+async fn a_give_up_hands_over_what_came_of_a_body_that_was_cut(on: On) {
     let reply = Reply::status(503).header("content-length", "10").body("four").raw();
     let server = requests(vec![vec![reply.step(), Step::Close]]);
-    let response = client().post(server.url("/")).send().await.unwrap();
+    let response = on.client().post(server.url("/")).send().await.unwrap();
     assert_eq!((response.text().as_ref(), response.is_complete()), ("four", false));
     finish(server).await;
 }
 
-async fn a_body_beyond_the_limit_is_a_final_error() {
+async fn a_body_beyond_the_limit_is_a_final_error(on: On) {
     let fits = ok().body(vec![b'x'; 1000]);
     let chunked = fits.clone().chunked(300);
     let beyond = ok().body(vec![b'x'; 1001]);
     let server = replies([fits, chunked, beyond.clone(), beyond.chunked(300)]);
-    let client = builder().max_response_bytes(1000).build().unwrap();
+    let client = on.builder().max_response_bytes(1000).build().unwrap();
     for _ in 0..2 {
         let response = client.get(server.url("/")).send().await.unwrap();
         assert_eq!((response.body().len(), response.is_complete()), (1000, true));
@@ -124,20 +116,20 @@ async fn a_body_beyond_the_limit_is_a_final_error() {
     finish(server).await;
 }
 
-async fn a_put_body_is_sent_again_whole() {
+async fn a_put_body_is_sent_again_whole(on: On) {
     let body = vec![b'b'; 100_000];
     let server =
         requests(vec![vec![Reply::status(503).step()], vec![Step::Reset], vec![ok().step()]]);
-    let response = client().put(server.url("/")).body(body.clone()).send().await.unwrap();
+    let response = on.client().put(server.url("/")).body(body.clone()).send().await.unwrap();
     assert_eq!((response.status().as_u16(), response.attempts().len()), (200, 3));
     let log = finish(server).await;
     assert!(log.requests().iter().all(|request| request.complete && request.body == body));
 }
 
-async fn a_large_body_crosses_whole_both_ways() {
+async fn a_large_body_crosses_whole_both_ways(on: On) {
     let body: Vec<_> = (0..8_000_000_u32).map(|at| (at % 251) as u8).collect();
     let server = replies([ok().body(body.clone()), ok().body(body.clone()).chunked(65_537)]);
-    let client = client();
+    let client = on.client();
     for _ in 0..2 {
         let response = client.put(server.url("/")).body(body.clone()).send().await.unwrap();
         assert!(response.body() == &body);
@@ -154,12 +146,12 @@ fn names(request: &RequestRecord) -> Vec<String> {
     names
 }
 
-async fn the_wire_shows_only_what_the_caller_asked_for() {
+async fn the_wire_shows_only_what_the_caller_asked_for(on: On) {
     let server = replies([ok(), ok(), ok(), ok()]);
-    let client = client();
+    let client = on.client();
     client.get(server.url("/a/b?c=d&e")).send().await.unwrap();
     client.post(server.url("/")).body("four").send().await.unwrap();
-    let anonymous = builder().no_user_agent().build().unwrap();
+    let anonymous = on.builder().no_user_agent().build().unwrap();
     anonymous.delete(server.url("")).header("X-One", "1").send().await.unwrap();
     let twice = client.get(server.url("?q")).header("x-two", "1").header("x-two", "2");
     twice.header(HOST, "elsewhere.example").send().await.unwrap();
@@ -180,7 +172,7 @@ async fn the_wire_shows_only_what_the_caller_asked_for() {
     assert_eq!(requests[3].header("host"), Some(b"elsewhere.example".as_slice()));
 }
 
-async fn a_method_that_expects_a_body_says_that_it_is_empty() {
+async fn a_method_that_expects_a_body_says_that_it_is_empty(on: On) {
     // RFC 9110 8.6: without a length, a server may wait for a body, or answer 411.
     let cases = [
         (Method::POST, Some(b"0".as_slice())),
@@ -192,7 +184,7 @@ async fn a_method_that_expects_a_body_says_that_it_is_empty() {
         (Method::OPTIONS, None),
     ];
     let server = replies(cases.iter().map(|_| Reply::status(204)));
-    let client = client();
+    let client = on.client();
     for (method, _) in &cases {
         client.call(method.clone(), server.url("/")).send().await.unwrap();
     }
@@ -203,10 +195,10 @@ async fn a_method_that_expects_a_body_says_that_it_is_empty() {
     }
 }
 
-async fn a_default_header_is_replaced_by_the_request() {
+async fn a_default_header_is_replaced_by_the_request(on: On) {
     let server = replies([ok(), ok()]);
     let default = HeaderValue::from_static("default");
-    let client = builder().default_header(HeaderName::from_static("x-name"), default);
+    let client = on.builder().default_header(HeaderName::from_static("x-name"), default);
     let client = client.build().unwrap();
     client.get(server.url("/")).send().await.unwrap();
     let own = client.get(server.url("/")).header("x-name", "own").header("x-name", "second");
@@ -221,10 +213,10 @@ async fn a_default_header_is_replaced_by_the_request() {
     assert_eq!(log.requests()[1].header("user-agent"), Some(b"mine".as_slice()));
 }
 
-async fn framing_is_not_the_callers() {
+async fn framing_is_not_the_callers(on: On) {
     // A length that is not the body's would let the server read the next request as this body.
     let server = replies([ok()]);
-    let client = client();
+    let client = on.client();
     let refused =
         [("content-length", "5"), ("content-length", "4, 4"), ("transfer-encoding", "chunked")];
     for (name, value) in refused {
@@ -241,16 +233,16 @@ async fn framing_is_not_the_callers() {
     assert_eq!(log.connections().len(), 1);
 }
 
-async fn a_tunnel_is_refused() {
+async fn a_tunnel_is_refused(on: On) {
     let server = replies([]);
-    let error = client().call(Method::CONNECT, server.url("/")).send().await.unwrap_err();
+    let error = on.client().call(Method::CONNECT, server.url("/")).send().await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::InvalidRequest);
     assert!(finish(server).await.connections().is_empty());
 }
 
-async fn what_would_split_a_request_is_refused_before_anything_is_sent() {
+async fn what_would_split_a_request_is_refused_before_anything_is_sent(on: On) {
     let server = replies([]);
-    let client = client();
+    let client = on.client();
     for bad in ["\r", "\n", "\0", "a\r\nx: y"] {
         let calls = [
             client.get(server.url("/")).header("x-name", bad),
@@ -273,9 +265,9 @@ async fn what_would_split_a_request_is_refused_before_anything_is_sent() {
     assert!(finish(server).await.connections().is_empty(), "R-X-1");
 }
 
-async fn errors_show_no_query_and_no_userinfo() {
+async fn errors_show_no_query_and_no_userinfo(on: On) {
     let server = requests(vec![vec![Step::Reset]]);
-    let client = client();
+    let client = on.client();
     let address = server.address();
     let call = client.post(server.url("/path?token=hunter2")).header("authorization", "hunter2");
     let shown = format!("{call:?}");
@@ -293,9 +285,6 @@ async fn errors_show_no_query_and_no_userinfo() {
 
     let request = Request::get(format!("http://{address}/?hunter2"));
     let request = request.header("cookie", "hunter2").body(Body::from("hunter2")).unwrap();
-    let text = format!(
-        "{:?}",
-        redial_client::Exchange::of(request, common::timeouts(common::SOON)).unwrap()
-    );
+    let text = format!("{:?}", redial_client::Exchange::of(request, timeouts(SOON)).unwrap());
     assert!(!text.contains("hunter2"), "R-O-3: {text}");
 }

@@ -1,15 +1,5 @@
 //! Bodies that stream, both ways, and the blocking twin, over real sockets (R-C-3, R-C-4, R-C-7).
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
 use core::error::Error as _;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -17,10 +7,12 @@ use std::collections::VecDeque;
 use std::io::{self, Cursor, Read as _};
 
 use bytes::Bytes;
-use common::{client, finish, ok, on_each_runtime, replies, requests, silent};
 use redial_client::{Body, blocking};
 use redial_conformance::{Reply, Step};
 use redial_engine::{FailureKind, Reason};
+
+use crate::common::{finish, ok, replies, requests, silent};
+use crate::on::{On, on_each_runtime};
 
 on_each_runtime![
     a_stream_that_is_made_again_crosses_whole_on_every_attempt,
@@ -50,7 +42,7 @@ fn hello() -> Pieces {
     pieces([Ok("hello "), Ok("world")])
 }
 
-async fn a_stream_that_is_made_again_crosses_whole_on_every_attempt() {
+async fn a_stream_that_is_made_again_crosses_whole_on_every_attempt(on: On) {
     for (length, framing) in [(None, "transfer-encoding"), (Some(11), "content-length")] {
         let server = replies([Reply::status(503), ok()]);
         let body = Body::replayable(hello);
@@ -58,7 +50,7 @@ async fn a_stream_that_is_made_again_crosses_whole_on_every_attempt() {
             Some(length) => body.with_length(length),
             None => body,
         };
-        let response = client().put(server.url("/")).body(body).send().await.unwrap();
+        let response = on.client().put(server.url("/")).body(body).send().await.unwrap();
         assert_eq!(response.attempts().len(), 2);
         let log = finish(server).await;
         for request in log.requests() {
@@ -69,16 +61,16 @@ async fn a_stream_that_is_made_again_crosses_whole_on_every_attempt() {
     }
 }
 
-async fn a_one_shot_stream_is_sent_once() {
+async fn a_one_shot_stream_is_sent_once(on: On) {
     let server = replies([Reply::status(503)]);
     let body = Body::once(hello());
-    let response = client().put(server.url("/")).body(body).send().await.unwrap();
+    let response = on.client().put(server.url("/")).body(body).send().await.unwrap();
     assert_eq!(response.reason(), Some(Reason::BodySpent));
     assert_eq!(finish(server).await.requests()[0].body, b"hello world");
 }
 
 /// Neither looks complete to the server, if it hears of it at all, and neither is sent again.
-async fn a_stream_that_fails_or_is_too_short_ends_the_call() {
+async fn a_stream_that_fails_or_is_too_short_ends_the_call(on: On) {
     let broken = || pieces([Ok("hello "), Err(io::Error::other("the disk is gone"))]);
     let rows = [
         (Body::replayable(broken), "the disk is gone"),
@@ -87,7 +79,7 @@ async fn a_stream_that_fails_or_is_too_short_ends_the_call() {
     ];
     for (body, message) in rows {
         let server = silent();
-        let error = client().put(server.url("/")).body(body).send().await.unwrap_err();
+        let error = on.client().put(server.url("/")).body(body).send().await.unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (FailureKind::InvalidRequest, 1));
         assert!(error.source().unwrap().to_string().contains(message), "{error:?}");
         let log = finish(server).await;
@@ -95,9 +87,9 @@ async fn a_stream_that_fails_or_is_too_short_ends_the_call() {
     }
 }
 
-async fn a_response_streams_and_gives_its_connection_back() {
+async fn a_response_streams_and_gives_its_connection_back(on: On) {
     let server = replies([Reply::status(200).body("x".repeat(200_000)), ok()]);
-    let client = client();
+    let client = on.client();
     let mut response = client.get(server.url("/")).send_streaming().await.unwrap();
     let mut length = 0;
     while let Some(piece) = response.chunk().await.unwrap() {
@@ -109,25 +101,25 @@ async fn a_response_streams_and_gives_its_connection_back() {
     assert_eq!(finish(server).await.connections().len(), 1);
 }
 
-async fn a_streamed_response_that_is_cut_is_an_error() {
+async fn a_streamed_response_that_is_cut_is_an_error(on: On) {
     let reply = Reply::status(200).header("content-length", "10").body("four").raw();
     let server = requests(vec![vec![reply.step(), Step::Close]]);
-    let response = client().get(server.url("/")).send_streaming().await.unwrap();
+    let response = on.client().get(server.url("/")).send_streaming().await.unwrap();
     let error = response.bytes().await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Truncated);
     assert_eq!(finish(server).await.requests().len(), 1, "its head had come: R-D-8");
 }
 
-async fn the_blocking_twin_works_beside_a_runtime() {
+async fn the_blocking_twin_works_beside_a_runtime(on: On) {
     let server = replies([Reply::status(503), Reply::status(200).body("hello"), ok()]);
     let url = server.url("/");
-    let client = blocking::Client::from_parts(client(), ());
-    let calls = tokio::task::spawn_blocking(move || {
+    let client = blocking::Client::from_parts(on.client(), ());
+    let calls = smol::unblock(move || {
         let body = Body::from_reader(Cursor::new("from a reader"));
         let mut text = String::new();
         client.get(&url).send_streaming().unwrap().read_to_string(&mut text).unwrap();
         (text, client.post(&url).body(body).send().unwrap().text().into_owned())
     });
-    assert_eq!(calls.await.unwrap(), ("hello".to_owned(), "ok".to_owned()));
+    assert_eq!(calls.await, ("hello".to_owned(), "ok".to_owned()));
     assert_eq!(finish(server).await.requests()[2].body, b"from a reader");
 }

@@ -1,34 +1,18 @@
 //! Many calls at once, some of them dropped, to servers some of whose answers fail: the limits of
 //! the pool hold, nothing hangs, and nothing is left.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
-use core::net::SocketAddr;
-use core::pin::Pin;
-use core::sync::atomic::{AtomicUsize, Ordering};
-use core::task::{Context, Poll};
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
-use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use common::{ok, on_each_runtime, quick, timeouts, until};
-use futures_io::{AsyncRead, AsyncWrite};
-use redial_client::{BoxFuture, Client, Error, Response};
+use redial_client::{Client, Error, Response};
 use redial_conformance::{FaultServer, Reply, Script, Step};
-use redial_engine::{Budget, FailureKind, Timestamp};
+use redial_engine::{Budget, FailureKind};
+use redial_hyper::Hyper;
 use redial_hyper::pool::Limits;
-use redial_hyper::{Hyper, Runtime};
-use redial_tokio::{Socket, Tokio};
-use tokio::runtime::Handle;
+
+use crate::common::{ok, quick, timeouts, until, until_log, within};
+use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
     the_pool_keeps_its_limits_under_calls_that_fail,
@@ -79,25 +63,25 @@ fn draw(state: &mut u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-async fn the_pool_keeps_its_limits_under_calls_that_fail() {
-    let servers = storm(0).await;
+async fn the_pool_keeps_its_limits_under_calls_that_fail(on: On) {
+    let servers = storm(&on, 0).await;
     for server in servers.iter() {
         let peak = server.log().peak_open_connections();
         assert!((1..=4).contains(&peak), "R-P-1: {peak}");
     }
 }
 
-async fn the_pool_keeps_its_limits_under_calls_that_fail_and_are_dropped() {
+async fn the_pool_keeps_its_limits_under_calls_that_fail_and_are_dropped(on: On) {
     // A server that has yet to read what a dropped call sent does not see that its connection is
     // closed, so that here only the client's side is counted.
-    storm(20).await;
+    storm(&on, 20).await;
 }
 
 /// Makes many calls at once and drops so many percent of them.
-async fn storm(drops: u64) -> Arc<[FaultServer]> {
+async fn storm(on: &On, drops: u64) -> Arc<[FaultServer]> {
     let servers: Arc<[_]> = ["alpha", "beta", "gamma"].map(server).into();
-    let runtime = Counted { tokio: Tokio::new(Handle::current()), sockets: Arc::default() };
-    let sockets = Arc::clone(&runtime.sockets);
+    let runtime = on.runtime();
+    let sockets = runtime.sockets();
     let client = Client::builder(Hyper::on(runtime))
         .pool(LIMITS)
         .policy(quick().build().unwrap())
@@ -106,33 +90,35 @@ async fn storm(drops: u64) -> Arc<[FaultServer]> {
         .build()
         .unwrap();
     let tasks: Vec<_> = (0..TASKS)
-        .map(|task| tokio::spawn(calls(client.clone(), Arc::clone(&servers), task, drops)))
+        .map(|task| on.spawn(calls(client.clone(), Arc::clone(&servers), task, drops)))
         .collect();
-    let watched = client.clone();
-    let watch = tokio::spawn(async move {
-        loop {
-            let figures = watched.pool();
-            assert!(figures.open <= 4 && figures.idle <= 2, "{figures:?}");
-            tokio::time::sleep(Duration::from_micros(200)).await;
-        }
-    });
+    let over = Arc::new(AtomicBool::new(false));
+    let watch = on.spawn(watch(client.clone(), Arc::clone(&over)));
     let mut dropped = 0;
     for task in tasks {
-        dropped += task.await.unwrap();
+        dropped += task.await;
     }
     assert_eq!(dropped > 0, drops > 0, "{dropped} calls were dropped");
-    assert!(!watch.is_finished(), "the limits were kept all the time");
-    watch.abort();
+    over.store(true, Ordering::SeqCst);
+    watch.await;
     client.close();
     until(|| client.pool().open == 0).await;
     let figures = client.pool();
     assert_eq!((figures.in_use, figures.idle, figures.waiting), (0, 0, 0));
-    assert_eq!(sockets.open.load(Ordering::SeqCst), 0);
-    assert_eq!(sockets.peak.load(Ordering::SeqCst), 4, "R-P-1");
+    assert_eq!((sockets.open(), sockets.peak()), (0, 4), "R-P-1");
     for server in servers.iter() {
-        common::until_log(server, |log| log.open_connections() == 0).await;
+        until_log(server, |log| log.open_connections() == 0).await;
     }
     servers
+}
+
+/// Sees to it that the limits are kept all the time.
+async fn watch(client: Client, over: Arc<AtomicBool>) {
+    while !over.load(Ordering::SeqCst) {
+        let figures = client.pool();
+        assert!(figures.open <= 4 && figures.idle <= 2, "{figures:?}");
+        sleep(Duration::from_micros(200)).await;
+    }
 }
 
 /// One task's calls; answers how many of them it dropped.
@@ -147,7 +133,7 @@ async fn calls(client: Client, servers: Arc<[FaultServer]>, task: u64, drops: u6
         let call = call.body(vec![b'x'; draw(&mut seed) as usize % 1000]).send();
         if draw(&mut seed) % 100 < drops {
             let patience = Duration::from_micros(draw(&mut seed) % 8000);
-            dropped += u64::from(tokio::time::timeout(patience, call).await.is_err());
+            dropped += u64::from(within(patience, call).await.is_none());
         } else {
             judge(origin, call.await);
         }
@@ -169,105 +155,5 @@ fn judge(origin: usize, result: Result<Response, Error>) {
             ),
             "{error:?}"
         ),
-    }
-}
-
-/// How many sockets there are on the client's side, from the start of connecting.
-#[derive(Debug, Default)]
-struct Gauge {
-    open: AtomicUsize,
-    peak: AtomicUsize,
-}
-
-/// One socket of them.
-#[derive(Debug)]
-struct Counting(Arc<Gauge>);
-
-impl Counting {
-    fn new(gauge: &Arc<Gauge>) -> Self {
-        let open = gauge.open.fetch_add(1, Ordering::SeqCst) + 1;
-        gauge.peak.fetch_max(open, Ordering::SeqCst);
-        Self(Arc::clone(gauge))
-    }
-}
-
-impl Drop for Counting {
-    fn drop(&mut self) {
-        self.0.open.fetch_sub(1, Ordering::SeqCst);
-    }
-}
-
-/// tokio, with its sockets counted.
-#[derive(Clone, Debug)]
-struct Counted {
-    tokio: Tokio,
-    sockets: Arc<Gauge>,
-}
-
-/// The socket is dropped before it is counted as gone.
-struct CountedSocket(Socket, #[allow(dead_code, reason = "it counts")] Counting);
-
-impl Runtime for Counted {
-    type Socket = CountedSocket;
-
-    fn name(&self) -> &'static str {
-        "counted"
-    }
-
-    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-        self.tokio.resolve(host, port)
-    }
-
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<CountedSocket>> {
-        let (counting, connecting) = (Counting::new(&self.sockets), self.tokio.connect(address));
-        Box::pin(async move { Ok(CountedSocket(connecting.await?, counting)) })
-    }
-
-    fn now(&self) -> Timestamp {
-        self.tokio.now()
-    }
-
-    fn wall(&self) -> SystemTime {
-        self.tokio.wall()
-    }
-
-    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        self.tokio.sleep_until(at)
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.tokio.spawn(task);
-    }
-
-    fn yield_now(&self) -> BoxFuture<'static, ()> {
-        self.tokio.yield_now()
-    }
-}
-
-impl AsyncRead for CountedSocket {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for CountedSocket {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_close(context)
     }
 }

@@ -1,28 +1,21 @@
 //! Connections on the wire: kept, limited, expired, found dead, and closed with the client.
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
 use core::num::NonZeroU32;
 use core::time::Duration;
 use std::time::Instant;
 
-use common::{
-    SOON, always, client, finish, limited, ok, on_each_runtime, replies, requests, silent,
-    timeouts, until, until_log,
-};
+use futures_util::FutureExt as _;
 use http::Method;
-use redial_client::{Body, Client, Exchange, Transport};
+use redial_client::{Body, Client, Exchange, Settings, Transport};
 use redial_conformance::{Closing, FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind, Outcome};
+use redial_hyper::HyperTransport;
 use redial_hyper::pool::Limits;
+
+use crate::common::{
+    SOON, always, finish, ok, replies, requests, silent, timeouts, until, until_log,
+};
+use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
     sequential_calls_share_a_connection,
@@ -51,7 +44,7 @@ const ONE: Limits = Limits {
     keepalive_expiry: Some(Duration::from_secs(30)),
 };
 
-async fn sequential_calls_share_a_connection() {
+async fn sequential_calls_share_a_connection(on: On) {
     let large = ok().body(vec![b'x'; 100_000]);
     let cases = [
         ("a short body", Method::GET, ok()),
@@ -68,7 +61,7 @@ async fn sequential_calls_share_a_connection() {
     ];
     for (name, method, reply) in cases {
         let server = replies(core::iter::repeat_n(reply, 20));
-        let client = client();
+        let client = on.client();
         for _ in 0..20 {
             let upload = if method == Method::POST { vec![b'x'; 100_000] } else { Vec::new() };
             client.call(method.clone(), server.url("/")).body(upload).send().await.unwrap();
@@ -79,7 +72,7 @@ async fn sequential_calls_share_a_connection() {
     }
 }
 
-async fn a_response_that_closes_its_connection_is_followed_by_another() {
+async fn a_response_that_closes_its_connection_is_followed_by_another(on: On) {
     let cases = [
         ("connection: close", ok().header("connection", "close")),
         ("no framing", ok().raw()),
@@ -89,7 +82,7 @@ async fn a_response_that_closes_its_connection_is_followed_by_another() {
     for (name, reply) in cases {
         let steps = vec![Step::ReadRequest, reply.step(), Step::Close];
         let server = FaultServer::start(Script::connections(vec![steps; 5])).unwrap();
-        let client = client();
+        let client = on.client();
         for _ in 0..5 {
             let response = client.post(server.url("/")).send().await.unwrap();
             assert_eq!((response.text().as_ref(), response.attempts().len()), ("ok", 1), "{name}");
@@ -98,7 +91,7 @@ async fn a_response_that_closes_its_connection_is_followed_by_another() {
     }
 }
 
-async fn an_answer_before_the_upload_has_ended_closes_its_connection() {
+async fn an_answer_before_the_upload_has_ended_closes_its_connection(on: On) {
     // What would be sent next, the server would take for the rest of the upload.
     let early = vec![
         Step::ReadHead,
@@ -108,18 +101,16 @@ async fn an_answer_before_the_upload_has_ended_closes_its_connection() {
     ];
     let script = Script::connections(vec![early, vec![Step::ReadRequest, ok().step()]]);
     let server = FaultServer::start(script).unwrap();
-    let client = limited(ONE).build().unwrap();
+    let client = on.limited(ONE).build().unwrap();
     let upload = client.post(server.url("/")).body(vec![b'x'; 16_000_000]);
     assert_eq!(upload.send().await.unwrap().status(), 413);
     assert_eq!(client.post(server.url("/")).send().await.unwrap().status(), 200);
     finish(server).await;
 }
 
-async fn an_empty_body_that_nobody_reads_keeps_its_connection() {
+async fn an_empty_body_that_nobody_reads_keeps_its_connection(on: On) {
     let server = replies([Reply::status(204), Reply::status(204)]);
-    let runtime = redial_tokio::Tokio::new(tokio::runtime::Handle::current());
-    let transport =
-        redial_hyper::HyperTransport::new(runtime, redial_client::Settings::default()).unwrap();
+    let transport = HyperTransport::new(on.runtime(), Settings::default()).unwrap();
     for reused in [false, true] {
         let request = http::Request::get(server.url("/")).body(Body::empty()).unwrap();
         let answer = transport.send(Exchange::of(request, timeouts(SOON)).unwrap()).await.unwrap();
@@ -128,23 +119,23 @@ async fn an_empty_body_that_nobody_reads_keeps_its_connection() {
     finish(server).await;
 }
 
-async fn a_call_timeout_ends_the_wait_for_a_slot() {
+async fn a_call_timeout_ends_the_wait_for_a_slot(on: On) {
     let server = silent();
-    let client = limited(ONE).build().unwrap();
-    let first = tokio::spawn(client.get(server.url("/first")).send());
+    let client = on.limited(ONE).build().unwrap();
+    let first = on.spawn(client.get(server.url("/first")).send());
     until(|| client.pool().in_use == 1).await;
     let call = client.get(server.url("/second")).timeout(Duration::from_millis(200));
     let error = call.send().await.unwrap_err();
     let outcome = error.attempts()[0].outcome;
     assert_eq!(outcome, Outcome::failure(FailureKind::Deadline, Delivery::Unsent));
     assert_eq!((client.pool().pool_timeouts, client.pool().waiting), (0, 0));
-    first.abort();
+    drop(first);
 }
 
-async fn a_call_beyond_the_limit_fails_with_a_pool_timeout() {
+async fn a_call_beyond_the_limit_fails_with_a_pool_timeout(on: On) {
     let server = silent();
-    let client = limited(ONE).build().unwrap();
-    let first = tokio::spawn(client.get(server.url("/first")).send());
+    let client = on.limited(ONE).build().unwrap();
+    let first = on.spawn(client.get(server.url("/first")).send());
     until(|| client.pool().in_use == 1).await;
     let began = Instant::now();
     let call = client.get(server.url("/second")).timeouts(timeouts(Duration::from_millis(200)));
@@ -155,22 +146,22 @@ async fn a_call_beyond_the_limit_fails_with_a_pool_timeout() {
     assert!(error.is_timeout());
     assert_eq!((client.pool().pool_timeouts, client.pool().waiting), (1, 0));
     assert_eq!(server.log().requests().len(), 1);
-    first.abort();
+    drop(first);
 }
 
-async fn a_queued_call_gets_the_slot_that_comes_free() {
+async fn a_queued_call_gets_the_slot_that_comes_free(on: On) {
     let steps = vec![Step::Pause(Duration::from_millis(50)), ok().step()];
     let server = always(steps);
-    let client = limited(ONE).build().unwrap();
-    let calls: Vec<_> = (0..8).map(|_| tokio::spawn(client.post(server.url("/")).send())).collect();
+    let client = on.limited(ONE).build().unwrap();
+    let calls: Vec<_> = (0..8).map(|_| on.spawn(client.post(server.url("/")).send())).collect();
     for call in calls {
-        assert_eq!(call.await.unwrap().unwrap().attempts().len(), 1);
+        assert_eq!(call.await.unwrap().attempts().len(), 1);
     }
     let log = finish(server).await;
     assert_eq!((log.connections().len(), log.requests().len()), (1, 8));
 }
 
-async fn a_call_that_sleeps_holds_no_slot() {
+async fn a_call_that_sleeps_holds_no_slot(on: On) {
     let wait = || Reply::status(503).header("retry-after", "2");
     let stalled = wait().header("content-length", "10").body("four").raw();
     let whole = vec![wait().body("four").step()];
@@ -186,22 +177,21 @@ async fn a_call_that_sleeps_holds_no_slot() {
             Script::connections(vec![]).otherwise([vec![Step::ReadRequest], first].concat()),
         );
         let (retrying, other) = (retrying.unwrap(), replies([ok()]));
-        let client = limited(ONE).build().unwrap();
-        let sleeping = tokio::spawn(client.get(retrying.url("/")).send());
+        let client = on.limited(ONE).build().unwrap();
+        let sleeping = on.spawn(client.get(retrying.url("/")).send());
         until_log(&retrying, |log| log.requests().len() == 1).await;
         let call = client.get(other.url("/")).timeouts(timeouts(Duration::from_secs(1)));
         let response = call.max_attempts(NonZeroU32::MIN).send().await.unwrap();
         assert_eq!(response.status(), 200);
-        assert!(!sleeping.is_finished());
-        sleeping.abort();
+        assert!(sleeping.now_or_never().is_none(), "it still sleeps");
         finish(other).await;
     }
 }
 
-async fn an_idle_connection_expires_without_further_traffic() {
+async fn an_idle_connection_expires_without_further_traffic(on: On) {
     let server = replies([ok()]);
     let expiry = Some(Duration::from_millis(50));
-    let client = limited(Limits { keepalive_expiry: expiry, ..ONE }).build().unwrap();
+    let client = on.limited(Limits { keepalive_expiry: expiry, ..ONE }).build().unwrap();
     client.get(server.url("/")).send().await.unwrap();
     until_log(&server, |log| log.connections()[0].closed == Some(Closing::ByPeer)).await;
     until(|| client.pool().open == 0).await;
@@ -209,9 +199,9 @@ async fn an_idle_connection_expires_without_further_traffic() {
     finish(server).await;
 }
 
-async fn an_idle_connection_makes_room_for_another_origin() {
+async fn an_idle_connection_makes_room_for_another_origin(on: On) {
     let servers = [replies([ok(), ok()]), replies([ok(), ok()])];
-    let client = limited(ONE).build().unwrap();
+    let client = on.limited(ONE).build().unwrap();
     for _ in 0..2 {
         for server in &servers {
             client.post(server.url("/")).send().await.unwrap();
@@ -224,14 +214,14 @@ async fn an_idle_connection_makes_room_for_another_origin() {
     }
 }
 
-async fn no_connection_is_kept_where_none_may_be() {
+async fn no_connection_is_kept_where_none_may_be(on: On) {
     let cases = [
         Limits { max_keepalive_connections: 0, ..ONE },
         Limits { keepalive_expiry: Some(Duration::ZERO), ..ONE },
     ];
     for limits in cases {
         let server = replies([ok(), ok(), ok()]);
-        let client = limited(limits).build().unwrap();
+        let client = on.limited(limits).build().unwrap();
         for _ in 0..3 {
             client.post(server.url("/")).send().await.unwrap();
         }
@@ -248,9 +238,9 @@ fn closes_when_idle(connections: usize) -> FaultServer {
     FaultServer::start(Script::connections(vec![steps; connections])).unwrap()
 }
 
-async fn a_connection_that_was_closed_while_idle_is_replaced() {
+async fn a_connection_that_was_closed_while_idle_is_replaced(on: On) {
     let server = closes_when_idle(5);
-    let client = client();
+    let client = on.client();
     for _ in 0..5 {
         let response = client.post(server.url("/")).body("once").send().await.unwrap();
         assert_eq!(response.attempts().len(), 1);
@@ -259,9 +249,9 @@ async fn a_connection_that_was_closed_while_idle_is_replaced() {
     finish(server).await;
 }
 
-async fn a_connection_whose_end_nobody_has_seen_yet_is_replaced() {
+async fn a_connection_whose_end_nobody_has_seen_yet_is_replaced(on: On) {
     let server = closes_when_idle(5);
-    let client = client();
+    let client = on.client();
     for number in 0..5 {
         let response = client.post(server.url("/")).body("once").send().await.unwrap();
         assert!(response.attempts().iter().all(|attempt| attempt.number == 1), "R-D-7");
@@ -274,11 +264,11 @@ async fn a_connection_whose_end_nobody_has_seen_yet_is_replaced() {
     assert_eq!(finish(server).await.count("POST"), 5);
 }
 
-async fn a_closed_client_refuses_calls_and_lets_those_under_way_finish() {
+async fn a_closed_client_refuses_calls_and_lets_those_under_way_finish(on: On) {
     let slow = |reply: Reply| vec![Step::Pause(Duration::from_millis(200)), reply.step()];
     let server = requests(vec![slow(Reply::status(503)), slow(ok())]);
-    let client = client();
-    let call = tokio::spawn(client.get(server.url("/")).send());
+    let client = on.client();
+    let call = on.spawn(client.get(server.url("/")).send());
     until_log(&server, |log| log.requests().len() == 1).await;
     for _ in 0..2 {
         client.close();
@@ -288,16 +278,16 @@ async fn a_closed_client_refuses_calls_and_lets_those_under_way_finish() {
         let clone = client.clone().post(server.url("/")).send().await;
         assert_eq!(clone.unwrap_err().kind(), FailureKind::ClientClosed);
     }
-    let response = call.await.unwrap().unwrap();
+    let response = call.await.unwrap();
     assert_eq!((response.status().as_u16(), response.attempts().len()), (200, 2));
     until(|| client.pool().open == 0).await;
     let log = finish(server).await;
     assert!(log.connections().iter().all(|one| one.closed == Some(Closing::ByPeer)));
 }
 
-async fn a_closed_client_closes_idle_connections_at_once() {
+async fn a_closed_client_closes_idle_connections_at_once(on: On) {
     let server = replies([ok()]);
-    let client = client();
+    let client = on.client();
     client.get(server.url("/")).send().await.unwrap();
     client.close();
     until_log(&server, |log| log.connections()[0].closed == Some(Closing::ByPeer)).await;
@@ -305,24 +295,22 @@ async fn a_closed_client_closes_idle_connections_at_once() {
     finish(server).await;
 }
 
-async fn a_dropped_client_closes_its_connections() {
+async fn a_dropped_client_closes_its_connections(on: On) {
     let server = replies([ok()]);
-    let client = client();
+    let client = on.client();
     let clone = client.clone();
     client.get(server.url("/")).send().await.unwrap();
     drop(client);
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    sleep(Duration::from_millis(50)).await;
     assert_eq!(server.log().open_connections(), 1, "a clone is left");
     drop(clone);
     until_log(&server, |log| log.connections()[0].closed == Some(Closing::ByPeer)).await;
     finish(server).await;
 }
 
-async fn a_transport_that_is_closed_serves_on_and_keeps_nothing() {
+async fn a_transport_that_is_closed_serves_on_and_keeps_nothing(on: On) {
     let server = replies([ok(), ok()]);
-    let runtime = redial_tokio::Tokio::new(tokio::runtime::Handle::current());
-    let transport =
-        redial_hyper::HyperTransport::new(runtime, redial_client::Settings::default()).unwrap();
+    let transport = HyperTransport::new(on.runtime(), Settings::default()).unwrap();
     let client = Client::builder(transport.clone()).build().unwrap();
     transport.close();
     for _ in 0..2 {
@@ -333,9 +321,9 @@ async fn a_transport_that_is_closed_serves_on_and_keeps_nothing() {
     assert_eq!(finish(server).await.connections().len(), 2);
 }
 
-async fn the_figures_add_up() {
+async fn the_figures_add_up(on: On) {
     let server = replies([Reply::status(503), ok(), ok()]);
-    let client = client();
+    let client = on.client();
     client.get(server.url("/")).send().await.unwrap();
     let response = client.get(server.url("/")).send().await.unwrap();
     assert!(response.attempts()[0].reused && response.reason().is_none());

@@ -1,31 +1,18 @@
 //! Calls that are dropped: nothing more is sent, and the slot is free within a second (R-T-7).
 
-#![allow(
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    reason = "a test fails by panicking"
-)]
-
-mod common;
-
-use core::net::SocketAddr;
 use core::time::Duration;
-use std::io;
-use std::time::{Instant, SystemTime};
+use std::time::Instant;
 
-use common::{
-    SOON, always, client, finish, limited, ok, on_each_runtime, quick, replies, requests, silent,
-    timeouts, until, until_log,
-};
-use redial_client::{BoxFuture, Client};
+use redial_client::Client;
 use redial_conformance::{Closing, FaultServer, Reply, Script, Step};
-use redial_engine::{Delivery, FailureKind, Outcome, Timestamp};
+use redial_engine::{Delivery, FailureKind, Outcome};
+use redial_hyper::Hyper;
 use redial_hyper::pool::Limits;
-use redial_hyper::{Hyper, Runtime};
-use redial_tokio::{Socket, Tokio};
-use tokio::runtime::Handle;
+
+use crate::common::{
+    SOON, always, finish, ok, quick, replies, requests, silent, timeouts, until, until_log,
+};
+use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
     a_call_dropped_while_it_waits_for_the_head_closes_its_connection,
@@ -51,142 +38,92 @@ const ONE: Limits = Limits {
 
 /// Makes a call, drops it once the server has seen so many requests, and finds its connection
 /// closed and its slot free.
-async fn dropped_at_the_server(server: FaultServer, upload: usize) {
-    let client = limited(ONE).build().unwrap();
-    let call = tokio::spawn(client.put(server.url("/")).body(vec![b'x'; upload]).send());
+async fn dropped_at_the_server(on: &On, server: FaultServer, upload: usize) {
+    let client = on.limited(ONE).build().unwrap();
+    let call = on.spawn(client.put(server.url("/")).body(vec![b'x'; upload]).send());
     until_log(&server, |log| log.requests().len() == 1).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    call.abort();
+    sleep(Duration::from_millis(50)).await;
+    drop(call);
     let closed = until_log(&server, |log| log.open_connections() == 0).await;
     let freed = until(|| client.pool().open == 0).await;
     assert!(closed + freed < AT_ONCE, "{closed:?}, {freed:?}");
     assert_eq!(server.log().requests().len(), 1);
 }
 
-async fn a_call_dropped_while_it_waits_for_the_head_closes_its_connection() {
-    dropped_at_the_server(silent(), 0).await;
+async fn a_call_dropped_while_it_waits_for_the_head_closes_its_connection(on: On) {
+    dropped_at_the_server(&on, silent(), 0).await;
 }
 
-async fn a_call_dropped_inside_the_body_closes_its_connection() {
+async fn a_call_dropped_inside_the_body_closes_its_connection(on: On) {
     let start = Reply::status(200).header("content-length", "10").body("four").raw();
-    dropped_at_the_server(always(vec![start.step(), Step::AwaitClose { within: SOON }]), 0).await;
+    dropped_at_the_server(&on, always(vec![start.step(), Step::AwaitClose { within: SOON }]), 0)
+        .await;
     // One that never pauses must not starve whoever wants it to end.
     let endless = Reply::status(200).header("content-length", "1000000000000").raw();
     let flood = Step::Flood { bytes: vec![b'x'; 100_000], at_most: usize::MAX };
-    dropped_at_the_server(always(vec![endless.step(), flood]), 0).await;
+    dropped_at_the_server(&on, always(vec![endless.step(), flood]), 0).await;
 }
 
-async fn a_call_dropped_while_it_uploads_closes_its_connection() {
+async fn a_call_dropped_while_it_uploads_closes_its_connection(on: On) {
     let steps = vec![Step::ReadHead, Step::AwaitClose { within: SOON }];
     let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
-    dropped_at_the_server(server, 100_000_000).await;
+    dropped_at_the_server(&on, server, 100_000_000).await;
     let steps = vec![Step::ReadHead, Step::Stall { at_most: SOON }];
     let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
-    let client = limited(ONE).build().unwrap();
-    let call = tokio::spawn(client.put(server.url("/")).body(vec![b'x'; 16_000_000]).send());
+    let client = on.limited(ONE).build().unwrap();
+    let call = on.spawn(client.put(server.url("/")).body(vec![b'x'; 16_000_000]).send());
     until_log(&server, |log| log.requests().len() == 1).await;
-    call.abort();
+    drop(call);
     assert!(until(|| client.pool().open == 0).await < AT_ONCE);
 }
 
-async fn a_call_dropped_while_it_sleeps_sends_nothing_more() {
+async fn a_call_dropped_while_it_sleeps_sends_nothing_more(on: On) {
     let server = replies([Reply::status(503).header("retry-after", "1")]);
-    let client = client();
-    let call = tokio::spawn(client.get(server.url("/")).send());
+    let client = on.client();
+    let call = on.spawn(client.get(server.url("/")).send());
     until(|| client.pool().idle == 1).await;
-    call.abort();
-    tokio::time::sleep(Duration::from_millis(1300)).await;
+    drop(call);
+    sleep(Duration::from_millis(1300)).await;
     assert_eq!(client.pool().in_use, 0);
     assert_eq!(finish(server).await.requests().len(), 1);
 }
 
-async fn a_call_dropped_while_it_is_queued_leaves_the_queue() {
+async fn a_call_dropped_while_it_is_queued_leaves_the_queue(on: On) {
     let steps = vec![Step::Pause(Duration::from_millis(300)), ok().step()];
     let server = requests(vec![steps, vec![ok().step()]]);
-    let client = limited(ONE).build().unwrap();
-    let first = tokio::spawn(client.get(server.url("/1")).send());
+    let client = on.limited(ONE).build().unwrap();
+    let first = on.spawn(client.get(server.url("/1")).send());
     until(|| client.pool().in_use == 1).await;
-    let second = tokio::spawn(client.get(server.url("/2")).send());
+    let second = on.spawn(client.get(server.url("/2")).send());
     until(|| client.pool().waiting == 1).await;
-    let third = tokio::spawn(client.get(server.url("/3")).send());
+    let third = on.spawn(client.get(server.url("/3")).send());
     until(|| client.pool().waiting == 2).await;
-    second.abort();
+    drop(second);
     assert!(until(|| client.pool().waiting == 1).await < AT_ONCE);
     for call in [first, third] {
-        assert_eq!(call.await.unwrap().unwrap().status(), 200);
+        assert_eq!(call.await.unwrap().status(), 200);
     }
     let log = finish(server).await;
     let targets: Vec<_> = log.requests().iter().map(|request| request.target.as_str()).collect();
     assert_eq!(targets, ["/1", "/3"]);
 }
 
-/// tokio, but for connecting to one address, which takes a while.
-#[derive(Clone, Debug)]
-struct Slow {
-    tokio: Tokio,
-    address: SocketAddr,
-    delay: Duration,
-}
-
-impl Slow {
-    fn client(server: &FaultServer, delay: Duration, limits: Limits) -> Client {
-        let runtime =
-            Self { tokio: Tokio::new(Handle::current()), address: server.address(), delay };
-        let builder = Client::builder(Hyper::on(runtime)).pool(limits);
-        builder.policy(quick().max_attempts(1).build().unwrap()).build().unwrap()
-    }
-}
-
-impl Runtime for Slow {
-    type Socket = Socket;
-
-    fn name(&self) -> &'static str {
-        "slow"
-    }
-
-    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-        self.tokio.resolve(host, port)
-    }
-
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Socket>> {
-        let connecting = self.tokio.connect(address);
-        let delay = if address == self.address { self.delay } else { Duration::ZERO };
-        Box::pin(async move {
-            tokio::time::sleep(delay).await;
-            connecting.await
-        })
-    }
-
-    fn now(&self) -> Timestamp {
-        self.tokio.now()
-    }
-
-    fn wall(&self) -> SystemTime {
-        self.tokio.wall()
-    }
-
-    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        self.tokio.sleep_until(at)
-    }
-
-    fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.tokio.spawn(task);
-    }
-
-    fn yield_now(&self) -> BoxFuture<'static, ()> {
-        self.tokio.yield_now()
-    }
+/// A client to which connecting to this server takes so long, and which tries once.
+fn slow(on: &On, server: &FaultServer, delay: Duration) -> Client {
+    let runtime = on.runtime().slow(server.address(), delay);
+    let builder = Client::builder(Hyper::on(runtime)).pool(ONE);
+    builder.policy(quick().max_attempts(1).build().unwrap()).build().unwrap()
 }
 
 /// Longer than any of these tests waits.
 const NEVER: Duration = Duration::from_secs(3600);
 
-async fn a_call_dropped_while_it_connects_frees_its_slot_for_another_origin() {
+async fn a_call_dropped_while_it_connects_frees_its_slot_for_another_origin(on: On) {
     let (stuck, other) = (replies([]), replies([ok()]));
-    let client = Slow::client(&stuck, NEVER, ONE);
-    let call = tokio::spawn(client.get(stuck.url("/")).send());
+    let client = slow(&on, &stuck, NEVER);
+    let call = on.spawn(client.get(stuck.url("/")).send());
     until(|| client.pool().connecting == 1).await;
-    call.abort();
+    drop(call);
     let began = Instant::now();
     let response = client.get(other.url("/")).send().await.unwrap();
     assert_eq!(response.status(), 200);
@@ -194,20 +131,20 @@ async fn a_call_dropped_while_it_connects_frees_its_slot_for_another_origin() {
     finish(other).await;
 }
 
-async fn a_call_dropped_while_it_connects_leaves_its_connection_to_the_next() {
+async fn a_call_dropped_while_it_connects_leaves_its_connection_to_the_next(on: On) {
     let server = replies([ok()]);
-    let client = Slow::client(&server, Duration::from_millis(200), ONE);
-    let call = tokio::spawn(client.get(server.url("/1")).send());
+    let client = slow(&on, &server, Duration::from_millis(200));
+    let call = on.spawn(client.get(server.url("/1")).send());
     until(|| client.pool().connecting == 1).await;
-    call.abort();
+    drop(call);
     assert_eq!(client.get(server.url("/2")).send().await.unwrap().status(), 200);
     let log = finish(server).await;
     assert_eq!((log.connections().len(), log.requests()[0].target.as_str()), (1, "/2"));
 }
 
-async fn a_connection_that_never_stands_trips_the_connect_timeout() {
+async fn a_connection_that_never_stands_trips_the_connect_timeout(on: On) {
     let server = replies([]);
-    let client = Slow::client(&server, NEVER, ONE);
+    let client = slow(&on, &server, NEVER);
     let mut limits = timeouts(SOON);
     limits.connect = Duration::from_millis(200);
     // The pool timeout is for the queue, not for the connect that comes after it.
@@ -220,23 +157,23 @@ async fn a_connection_that_never_stands_trips_the_connect_timeout() {
     until(|| client.pool().open == 0).await;
 }
 
-async fn a_call_timeout_ends_a_connect_that_never_does() {
+async fn a_call_timeout_ends_a_connect_that_never_does(on: On) {
     let server = replies([]);
-    let client = Slow::client(&server, NEVER, ONE);
+    let client = slow(&on, &server, NEVER);
     let call = client.get(server.url("/")).timeout(Duration::from_millis(200));
     let error = call.send().await.unwrap_err();
     let outcome = error.attempts()[0].outcome;
     assert_eq!(outcome, Outcome::failure(FailureKind::Deadline, Delivery::Unsent));
 }
 
-async fn a_client_dropped_while_it_connects_gives_up_the_connect() {
+async fn a_client_dropped_while_it_connects_gives_up_the_connect(on: On) {
     let server = FaultServer::start(Script::connections(vec![]).otherwise(vec![])).unwrap();
-    let client = Slow::client(&server, Duration::from_millis(200), ONE);
-    let call = tokio::spawn(client.get(server.url("/")).send());
+    let client = slow(&on, &server, Duration::from_millis(200));
+    let call = on.spawn(client.get(server.url("/")).send());
     until(|| client.pool().connecting == 1).await;
-    call.abort();
+    drop(call);
     drop(client);
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    sleep(Duration::from_millis(500)).await;
     let log = finish(server).await;
     let left = log.connections().iter().find(|one| one.closed != Some(Closing::ByPeer));
     assert_eq!(left, None);

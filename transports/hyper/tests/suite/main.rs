@@ -1,0 +1,20 @@
+//! The transport on every runtime, over real sockets: one suite, run on five executors.
+
+#![allow(
+    clippy::panic,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    reason = "a test fails by panicking"
+)]
+
+mod bodies;
+mod calls;
+mod cancel;
+mod common;
+mod hostile;
+mod on;
+mod pool;
+mod runtime;
+mod streaming;
+mod stress;

@@ -1,0 +1,183 @@
+//! A runtime for tests: any of the real ones, with its sockets counted and its connects delayed.
+
+use core::net::SocketAddr;
+use core::pin::Pin;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use futures_io::{AsyncRead, AsyncWrite};
+use redial_async_std::AsyncStd;
+use redial_client::BoxFuture;
+use redial_engine::Timestamp;
+use redial_hyper::Runtime;
+use redial_smol::Smol;
+use redial_tokio::Tokio;
+
+use crate::on::sleep;
+
+/// One of the real runtimes.
+#[derive(Clone, Debug)]
+pub(crate) enum Base {
+    Tokio(Tokio),
+    Smol(Smol),
+    AsyncStd(AsyncStd),
+}
+
+/// The same call to whichever it is.
+macro_rules! each {
+    ($base:expr, $runtime:ident => $call:expr) => {
+        match $base {
+            Base::Tokio($runtime) => $call,
+            Base::Smol($runtime) => $call,
+            Base::AsyncStd($runtime) => $call,
+        }
+    };
+}
+
+/// One of the real runtimes, watched.
+#[derive(Clone, Debug)]
+pub(crate) struct TestRuntime {
+    base: Base,
+    sockets: Arc<Gauge>,
+    slow: Option<(SocketAddr, Duration)>,
+}
+
+impl TestRuntime {
+    pub(crate) fn new(base: Base) -> Self {
+        Self { base, sockets: Arc::default(), slow: None }
+    }
+
+    /// Connecting to this address takes so long.
+    pub(crate) fn slow(mut self, address: SocketAddr, delay: Duration) -> Self {
+        self.slow = Some((address, delay));
+        self
+    }
+
+    /// How many sockets there are.
+    pub(crate) fn sockets(&self) -> Arc<Gauge> {
+        Arc::clone(&self.sockets)
+    }
+}
+
+impl Runtime for TestRuntime {
+    type Socket = TestSocket;
+
+    fn name(&self) -> &'static str {
+        each!(&self.base, runtime => runtime.name())
+    }
+
+    fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
+        each!(&self.base, runtime => runtime.resolve(host, port))
+    }
+
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<TestSocket>> {
+        let counting = Counting::new(&self.sockets);
+        let delay = self.slow.filter(|(slow, _)| *slow == address).map(|(_, delay)| delay);
+        let base = self.base.clone();
+        Box::pin(async move {
+            if let Some(delay) = delay {
+                sleep(delay).await;
+            }
+            let socket: Box<dyn Both> =
+                each!(base, runtime => Box::new(runtime.connect(address).await?));
+            Ok(TestSocket { socket, _counting: counting })
+        })
+    }
+
+    fn now(&self) -> Timestamp {
+        each!(&self.base, runtime => runtime.now())
+    }
+
+    fn wall(&self) -> SystemTime {
+        each!(&self.base, runtime => runtime.wall())
+    }
+
+    fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
+        each!(&self.base, runtime => runtime.sleep_until(at))
+    }
+
+    fn spawn(&self, task: BoxFuture<'static, ()>) {
+        each!(&self.base, runtime => runtime.spawn(task));
+    }
+
+    fn yield_now(&self) -> BoxFuture<'static, ()> {
+        each!(&self.base, runtime => runtime.yield_now())
+    }
+}
+
+/// How many sockets there are on the client's side, from the start of connecting.
+#[derive(Debug, Default)]
+pub(crate) struct Gauge {
+    open: AtomicUsize,
+    peak: AtomicUsize,
+}
+
+impl Gauge {
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn peak(&self) -> usize {
+        self.peak.load(Ordering::SeqCst)
+    }
+}
+
+/// One socket of them.
+#[derive(Debug)]
+struct Counting(Arc<Gauge>);
+
+impl Counting {
+    fn new(gauge: &Arc<Gauge>) -> Self {
+        let open = gauge.open.fetch_add(1, Ordering::SeqCst) + 1;
+        gauge.peak.fetch_max(open, Ordering::SeqCst);
+        Self(Arc::clone(gauge))
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0.open.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+trait Both: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Both for T {}
+
+/// A socket of any of them. It is dropped before it is counted as gone.
+pub(crate) struct TestSocket {
+    socket: Box<dyn Both>,
+    _counting: Counting,
+}
+
+impl AsyncRead for TestSocket {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut [u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for TestSocket {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.socket).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_close(context)
+    }
+}
