@@ -7,6 +7,7 @@ mod end;
 mod lease;
 mod queue;
 mod task;
+mod watch;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
@@ -24,9 +25,10 @@ use self::end::End;
 pub(crate) use self::lease::Lease;
 use self::queue::Queue;
 use self::task::Task;
+use self::watch::Watch;
 use crate::connect::{Connector, Sender};
 use crate::io::Meter;
-use crate::pool::{Action, ConnectionId, Pool, WaiterId};
+use crate::pool::{Action, CloseReason, ConnectionId, Pool, WaiterId};
 use crate::runtime::Runtime;
 use crate::timeouts::Timers;
 
@@ -34,6 +36,7 @@ use crate::timeouts::Timers;
 pub(crate) struct Connections<R: Runtime> {
     runtime: R,
     connector: Arc<Connector>,
+    watch: Watch,
     state: Mutex<State<R>>,
 }
 
@@ -63,6 +66,8 @@ struct Live<R: Runtime> {
 pub(crate) struct Shared {
     pub(crate) meter: Arc<Meter>,
     end: End,
+    /// Why the pool closes it, where it does.
+    closed: OnceLock<CloseReason>,
     /// How it came to take no more requests, where it did (HTTP/2).
     ended: OnceLock<FailureKind>,
     /// Timers that no exchange needs just now.
@@ -121,7 +126,7 @@ struct Opening {
 }
 
 impl<R: Runtime> Connections<R> {
-    pub(crate) fn new(runtime: R, settings: Settings) -> Result<Arc<Self>, SettingsError> {
+    pub(crate) fn new(runtime: R, mut settings: Settings) -> Result<Arc<Self>, SettingsError> {
         let state = State {
             pool: Pool::new(settings.limits),
             live: BTreeMap::new(),
@@ -129,8 +134,9 @@ impl<R: Runtime> Connections<R> {
             http1_origins: LruCache::new(MOST_HTTP1_ORIGINS),
             has_janitor: false,
         };
+        let watch = Watch::new(settings.observer.take());
         let connector = Arc::new(Connector::new(settings)?);
-        Ok(Arc::new(Self { runtime, connector, state: Mutex::new(state) }))
+        Ok(Arc::new(Self { runtime, connector, watch, state: Mutex::new(state) }))
     }
 
     pub(crate) fn connector(&self) -> &Connector {
@@ -146,6 +152,9 @@ impl<R: Runtime> Connections<R> {
         self: &Arc<Self>,
         exchange: &Exchange,
     ) -> Result<Lease<R>, TransportError> {
+        if self.watch.is_watching() {
+            return self.watch.wait(self, exchange).await;
+        }
         Queue::join(self, exchange).wait().await
     }
 
@@ -184,8 +193,9 @@ impl<R: Runtime> Connections<R> {
 
     fn run(self: &Arc<Self>, errands: Errands) {
         for opening in errands.open {
-            let task = Task::new(self, opening.connection, opening.shared);
-            self.runtime.spawn(Box::pin(task.run(opening.origin, opening.timeout)));
+            let Opening { connection, origin, timeout, shared } = opening;
+            let task = Task::new(self, connection, origin, shared);
+            self.runtime.spawn(Box::pin(task.run(timeout)));
         }
         errands.wake.into_iter().for_each(Waker::wake);
         if errands.hire_janitor {
@@ -305,9 +315,11 @@ impl<R: Runtime> State<R> {
                         error.unwrap_or_else(|| TransportError::unsent(FailureKind::Connect));
                     self.end_waiting(waiter, Progress::Failed(error), &mut errands);
                 }
-                Action::Close { connection, .. } => {
+                Action::Close { connection, why } => {
                     if let Some(live) = self.live.get_mut(&connection) {
                         live.sender = None;
+                        // The first reason is the one that counts.
+                        let _ = live.shared.closed.set(why);
                         errands.wake.extend(live.shared.end.set());
                     }
                 }

@@ -95,7 +95,8 @@ impl<R: Runtime> Queue<R> {
         if self.is_queued() && pool.0 <= cut.0 { pool } else { cut }
     }
 
-    fn is_queued(&self) -> bool {
+    /// Whether it waits for a slot, or for a connection that others wait for too.
+    pub(super) fn is_queued(&self) -> bool {
         let mut state = self.connections.lock();
         let waiting = state.waiting(self.waiter);
         waiting.is_some_and(|waiting| matches!(waiting.progress, Progress::Queued))

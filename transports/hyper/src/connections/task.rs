@@ -8,11 +8,12 @@ use core::time::Duration;
 use std::sync::{Arc, Weak};
 
 use hyper::client::conn::http1;
-use redial_client::{Origin, TransportError, race};
+use redial_client::{Origin, PoolEventKind, TransportError, race};
 use redial_engine::{FailureKind, Timestamp};
 
 use crate::classify;
 use crate::connect::{Connected, Connector, Driver};
+use crate::connections::watch::Watch;
 use crate::connections::{Connections, Shared};
 use crate::http2::{self, Multiplexed};
 use crate::io::MeteredIo;
@@ -28,7 +29,9 @@ pub(super) struct Task<R: Runtime> {
     connections: Weak<Connections<R>>,
     connector: Arc<Connector>,
     runtime: R,
+    watch: Watch,
     connection: ConnectionId,
+    origin: Origin,
     shared: Arc<Shared>,
     opened: bool,
     /// Why it could not be opened.
@@ -39,21 +42,32 @@ impl<R: Runtime> Task<R> {
     pub(super) fn new(
         connections: &Arc<Connections<R>>,
         connection: ConnectionId,
+        origin: Origin,
         shared: Arc<Shared>,
     ) -> Self {
-        let runtime = connections.runtime().clone();
-        let connector = Arc::clone(&connections.connector);
-        let connections = Arc::downgrade(connections);
-        Self { connections, connector, runtime, connection, shared, opened: false, error: None }
+        Self {
+            connections: Arc::downgrade(connections),
+            connector: Arc::clone(&connections.connector),
+            runtime: connections.runtime().clone(),
+            watch: connections.watch.clone(),
+            connection,
+            origin,
+            shared,
+            opened: false,
+            error: None,
+        }
     }
 
     /// Opens the connection and serves it, until it ends or is told to.
-    pub(super) async fn run(mut self, origin: Origin, timeout: Duration) {
-        match self.open(&origin, timeout).await {
+    pub(super) async fn run(mut self, timeout: Duration) {
+        let began = self.runtime.now();
+        match self.open(began, timeout).await {
             Ok(Connected { sender, driver, max_streams }) => {
                 let Some(connections) = self.connections.upgrade() else { return };
                 self.opened = true;
-                connections.opened(self.connection, &origin, sender, max_streams);
+                let took = self.runtime.now().saturating_since(began);
+                self.watch.tell(&self.origin, PoolEventKind::Opened { took });
+                connections.opened(self.connection, &self.origin, sender, max_streams);
                 drop(connections);
                 match driver {
                     Driver::Http1(driver) => self.serve_http1(driver).await,
@@ -66,12 +80,12 @@ impl<R: Runtime> Task<R> {
 
     async fn open(
         &self,
-        origin: &Origin,
+        began: Timestamp,
         timeout: Duration,
     ) -> Result<Connected<R>, TransportError> {
-        let until = self.runtime.now().checked_add(timeout).unwrap_or(Timestamp::MAX);
+        let until = began.checked_add(timeout).unwrap_or(Timestamp::MAX);
         let limit = self.runtime.sleep_until(until);
-        let connecting = self.connector.connect(&self.runtime, origin, &self.shared.meter);
+        let connecting = self.connector.connect(&self.runtime, &self.origin, &self.shared.meter);
         let told = poll_fn(|context| self.shared.end.poll(context));
         match race(race(connecting, limit), told).await {
             Some(Some(result)) => result,
@@ -131,6 +145,9 @@ impl<R: Runtime> Task<R> {
 
 impl<R: Runtime> Drop for Task<R> {
     fn drop(&mut self) {
+        if self.opened {
+            self.watch.gone(&self.origin, self.shared.closed.get().copied());
+        }
         let Some(connections) = self.connections.upgrade() else { return };
         if self.opened {
             return connections.gone(self.connection);

@@ -13,6 +13,7 @@ mod calls;
 mod cancel;
 mod common;
 mod hostile;
+mod observing;
 mod on;
 mod pool;
 mod runtime;
