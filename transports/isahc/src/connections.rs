@@ -1,6 +1,6 @@
 //! Slots, first come, first served, and which handle a request goes over.
 
-use core::future::Future;
+use core::future::{Future, poll_fn};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Context, Poll, Waker};
@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Wake;
 
 use isahc::HttpClient;
-use redial_client::{Clock, Exchange, PoolFigures, TransportError, race};
+use redial_client::{
+    Clock, Exchange, Origin, PoolEvent, PoolEventKind, PoolFigures, TransportError, race,
+};
 use redial_engine::{Delivery, Failure, FailureKind, Timestamp};
 
 use crate::clock::SharedClock;
@@ -72,15 +74,36 @@ impl Connections {
             Some(cutoff) if cutoff.at <= slot => (cutoff.at, cutoff.kind()),
             Some(_) | None => (slot, FailureKind::PoolTimeout),
         };
-        let waiting = Waiting { connections: self, lane, number: None };
+        let mut waiting = Waiting { connections: self, lane, number: None };
+        let began = poll_fn(|context| match Pin::new(&mut waiting).poll(context) {
+            Poll::Ready(lease) => Poll::Ready(Ok(lease)),
+            Poll::Pending => Poll::Ready(Err(clock.now())),
+        });
+        let began = match began.await {
+            Ok(lease) => return lease,
+            Err(began) => began,
+        };
+        let origin = &exchange.origin;
         match race(waiting, clock.alarm(until)).await {
-            Some(lease) => lease,
+            Some(lease) => {
+                let wait = clock.now().saturating_since(began);
+                self.tell(origin, PoolEventKind::Waited { wait });
+                lease
+            }
             None => {
                 if kind == FailureKind::PoolTimeout {
                     self.slots.lock().totals.pool_timeouts += 1;
+                    self.tell(origin, PoolEventKind::TimedOut);
                 }
                 Err(TransportError::unsent(kind))
             }
+        }
+    }
+
+    /// Tells the observer, where there is one (R-O-2). No lock is held.
+    pub(crate) fn tell(&self, origin: &Origin, kind: PoolEventKind) {
+        if let Some(observer) = &self.maker.settings().observer {
+            observer.pool(&PoolEvent::new(origin, kind));
         }
     }
 

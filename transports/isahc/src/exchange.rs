@@ -11,7 +11,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Response, StatusCode, Version};
 use isahc::prelude::ResponseExt;
 use isahc::{AsyncBody, HttpClient};
-use redial_client::{Answer, Exchange, Protocol, TransportError};
+use redial_client::{Answer, Exchange, PoolEventKind, Protocol, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 use tracing::dispatcher::{Dispatch, with_default};
 
@@ -34,6 +34,7 @@ pub(crate) async fn send(
     let settings = connections.maker().settings();
     let (method, timeouts, cutoff) =
         (exchange.request.method().clone(), exchange.timeouts, exchange.cutoff);
+    let origin = exchange.origin.clone();
     let streams = may_be_h2(settings.protocol, exchange.request.uri());
     let clock = connections.clock();
     let prepared = request::prepare(exchange, &lease, settings.protocol, clock);
@@ -56,6 +57,7 @@ pub(crate) async fn send(
     };
     drop(cancelled);
     let reused = lease.over(response.local_addr().map(|address| address.port()));
+    connections.tell(&origin, if reused { PoolEventKind::Reused } else { opened(&response) });
     let headers = response.headers();
     if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
         // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
@@ -67,6 +69,13 @@ pub(crate) async fn send(
         Err(error) if reused => Err(error.on_reused()),
         Err(error) => Err(error),
     }
+}
+
+/// That a connection was opened for this response.
+fn opened(response: &Response<AsyncBody>) -> PoolEventKind {
+    let took =
+        response.metrics().map(|times| times.connect_time().max(times.secure_connect_time()));
+    PoolEventKind::Opened { took: took.unwrap_or_default() }
 }
 
 /// Whether the connection may have other requests on it, and outlive this one's failure.

@@ -55,6 +55,8 @@ impl Maker {
             .automatic_decompression(false)
             .expect_continue(false)
             .redirect_policy(RedirectPolicy::None)
+            // They say how long it took to connect, and cost curl some calls for each request.
+            .metrics(self.settings.observer.is_some())
             .proxy(None);
         let builder = if self.keeps(lane) {
             builder

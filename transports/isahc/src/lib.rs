@@ -39,6 +39,7 @@
 //! | an answer to nobody, waiting on an idle connection | taken for the answer to the next request | curl looks at the connection, not at its bytes |
 //! | `Accept` | `*/*` where the caller sets none, which means the same (RFC 9110 12.5.1) | isahc cannot say "none" to curl |
 //! | `User-Agent`, and `Content-Type` of a POST | sent empty where the caller sets none | the same: isahc's own value, or `application/x-www-form-urlencoded`, would be sent |
+//! | pool events of an observer | of connections only that they were opened or used again, and that with the response head; the figures have what was closed | curl does not tell |
 //! | idle connections | those of the handle are closed together, when no request is on any of them; the idle time for the single one is checked when it would be reused | isahc has no way to close one |
 //! | TLS: no common version, a handshake that was cut | [`FailureKind::Tls`](redial_engine::FailureKind::Tls) | both are `CURLE_SSL_CONNECT_ERROR` |
 //! | client certificates | on Linux only | curl's rustls backend takes them as files alone, and a key is not to be on a disk |

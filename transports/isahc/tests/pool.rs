@@ -14,7 +14,7 @@ use core::future::Future;
 use core::num::NonZeroU32;
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Instant;
 
@@ -24,7 +24,9 @@ use common::{
 };
 use http::{Method, Request};
 use http_body_util::BodyExt;
-use redial_client::{Body, Client, Exchange, PoolLimits, Transport};
+use redial_client::{
+    Body, Client, Exchange, Observer, PoolEvent, PoolEventKind, PoolLimits, Transport,
+};
 use redial_conformance::{Closing, FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind, Outcome};
 use redial_isahc::IsahcTransport;
@@ -376,4 +378,53 @@ fn a_transport_may_be_dropped_before_what_it_sends() {
         }
         until(|| server.log().open_connections() == 0);
     }
+}
+
+/// Notes the names of what it is told.
+#[derive(Default)]
+struct Notes(Mutex<Vec<&'static str>>);
+
+impl Observer for Notes {
+    fn pool(&self, event: &PoolEvent<'_>) {
+        let name = match event.kind {
+            PoolEventKind::Opened { took } => {
+                assert!(took > Duration::ZERO);
+                "opened"
+            }
+            PoolEventKind::Waited { wait } => {
+                assert!(wait > Duration::ZERO);
+                "waited"
+            }
+            PoolEventKind::Reused => "reused",
+            PoolEventKind::TimedOut => "timed out",
+            PoolEventKind::Evicted | PoolEventKind::Expired | PoolEventKind::Closed | _ => {
+                "what curl does not tell"
+            }
+        };
+        self.0.lock().unwrap().push(name);
+    }
+}
+
+#[test]
+fn an_observer_is_told_what_curl_tells() {
+    // R-O-2.
+    let server = always(vec![Step::Pause(Duration::from_millis(100)), ok().step()]);
+    let stuck = silent();
+    let notes = Arc::new(Notes::default());
+    let observer = Arc::clone(&notes) as Arc<dyn Observer>;
+    let client = redial_isahc::client().pool(ONE).observer(observer).build().unwrap();
+    let first = spawn(&client, server.url("/"), Method::GET);
+    until(|| client.pool().in_use == 1);
+    assert_eq!(spawn(&client, server.url("/"), Method::GET).join().unwrap(), 200);
+    assert_eq!(first.join().unwrap(), 200);
+    let mut told = notes.0.lock().unwrap().clone();
+    told.sort_unstable();
+    assert_eq!(told, ["opened", "reused", "waited"]);
+
+    let call = client.get(stuck.url("/")).timeouts(timeouts(SOON)).timeout(SOON).send();
+    let mut call = Box::pin(call);
+    assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let call = client.get(server.url("/")).timeouts(timeouts(Duration::from_millis(100)));
+    block_on(call.max_attempts(NonZeroU32::MIN).send()).unwrap_err();
+    assert_eq!(notes.0.lock().unwrap().last(), Some(&"timed out"));
 }
