@@ -9,6 +9,7 @@ mod queue;
 mod task;
 mod watch;
 
+use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::Waker;
 use core::time::Duration;
@@ -18,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use core::num::NonZeroUsize;
 
 use lru::LruCache;
-use redial_client::{Exchange, Origin, PoolFigures, Settings, SettingsError, TransportError};
+use redial_client::{Exchange, Origin, PoolFigures, Settings, SettingsError, TransportError, race};
 use redial_engine::FailureKind;
 
 use self::end::End;
@@ -37,6 +38,8 @@ pub(crate) struct Connections<R: Runtime> {
     runtime: R,
     connector: Arc<Connector>,
     watch: Watch,
+    /// Given when nothing is kept any more, so that nothing expires.
+    shut: Arc<End>,
     state: Mutex<State<R>>,
 }
 
@@ -136,7 +139,8 @@ impl<R: Runtime> Connections<R> {
         };
         let watch = Watch::new(settings.observer.take());
         let connector = Arc::new(Connector::new(settings)?);
-        Ok(Arc::new(Self { runtime, connector, watch, state: Mutex::new(state) }))
+        let shut = Arc::default();
+        Ok(Arc::new(Self { runtime, connector, watch, shut, state: Mutex::new(state) }))
     }
 
     pub(crate) fn connector(&self) -> &Connector {
@@ -178,6 +182,7 @@ impl<R: Runtime> Connections<R> {
     pub(crate) fn shut_down(self: &Arc<Self>) {
         let now = self.runtime.now();
         self.with(|state| state.pool.shutdown(now));
+        self.shut.set().into_iter().for_each(Waker::wake);
     }
 
     /// Changes the state, and carries out what follows from it.
@@ -199,7 +204,8 @@ impl<R: Runtime> Connections<R> {
         }
         errands.wake.into_iter().for_each(Waker::wake);
         if errands.hire_janitor {
-            let task = janitor(self.runtime.clone(), Arc::downgrade(self));
+            let shut = Arc::clone(&self.shut);
+            let task = janitor(self.runtime.clone(), Arc::downgrade(self), shut);
             self.runtime.spawn(Box::pin(task));
         }
     }
@@ -363,7 +369,7 @@ impl<R: Runtime> State<R> {
 }
 
 /// Closes idle connections as they expire, without another request to notice (R-P-3).
-async fn janitor<R: Runtime>(runtime: R, connections: Weak<Connections<R>>) {
+async fn janitor<R: Runtime>(runtime: R, connections: Weak<Connections<R>>, shut: Arc<End>) {
     loop {
         let next = {
             let Some(connections) = connections.upgrade() else { return };
@@ -373,7 +379,10 @@ async fn janitor<R: Runtime>(runtime: R, connections: Weak<Connections<R>>) {
             next
         };
         let Some(next) = next else { return };
-        runtime.sleep_until(next).await;
+        let told = poll_fn(|context| shut.poll(context));
+        if race(told, runtime.sleep_until(next)).await.is_some() {
+            return;
+        }
         let Some(connections) = connections.upgrade() else { return };
         let now = runtime.now();
         connections.with(|state| state.pool.tick(now));
@@ -382,6 +391,7 @@ async fn janitor<R: Runtime>(runtime: R, connections: Weak<Connections<R>>) {
 
 impl<R: Runtime> Drop for Connections<R> {
     fn drop(&mut self) {
+        self.shut.set().into_iter().for_each(Waker::wake);
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         for live in state.live.values() {
             live.shared.end.set().into_iter().for_each(Waker::wake);

@@ -108,3 +108,12 @@ pub(crate) async fn within<T>(length: Duration, future: impl Future<Output = T>)
         Either::Right(_) => None,
     }
 }
+
+/// Draws from a fixed sequence of its own (splitmix64).
+pub(crate) fn draw(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut mixed = *state;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}

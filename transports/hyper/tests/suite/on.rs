@@ -19,7 +19,10 @@ use crate::runtime::{Base, TestRuntime};
 
 /// An executor, from the inside of a test that runs on it.
 #[derive(Clone, Debug)]
-pub(crate) struct On(Base);
+pub(crate) struct On {
+    base: Base,
+    flavour: Flavour,
+}
 
 /// Which executor a test is to run on.
 #[derive(Clone, Copy, Debug)]
@@ -34,26 +37,31 @@ pub(crate) enum Flavour {
 impl Flavour {
     /// Runs a test to its end, and fails where it has none.
     pub(crate) fn run<F: Future<Output = ()> + Send + 'static>(self, test: impl FnOnce(On) -> F) {
+        let on = |base| On { base, flavour: self };
         match self {
-            Self::TokioCurrentThread => run_on_tokio(Builder::new_current_thread(), test),
-            Self::TokioMultiThread => run_on_tokio(Builder::new_multi_thread(), test),
-            Self::SmolGlobal => smol::block_on(bounded(test(On(Base::Smol(Smol::new()))))),
+            Self::TokioCurrentThread => {
+                run_on_tokio(Builder::new_current_thread(), |base| test(on(base)))
+            }
+            Self::TokioMultiThread => {
+                run_on_tokio(Builder::new_multi_thread(), |base| test(on(base)))
+            }
+            Self::SmolGlobal => smol::block_on(bounded(test(on(Base::Smol(Smol::new()))))),
             Self::SmolOwnExecutor => {
                 let executor = Arc::new(Executor::new());
-                let on = On(Base::Smol(Smol::with_executor(Arc::clone(&executor))));
+                let on = on(Base::Smol(Smol::with_executor(Arc::clone(&executor))));
                 smol::block_on(executor.run(bounded(test(on))));
             }
             Self::AsyncStd => {
-                async_std::task::block_on(bounded(test(On(Base::AsyncStd(AsyncStd::new())))));
+                async_std::task::block_on(bounded(test(on(Base::AsyncStd(AsyncStd::new())))));
             }
         }
     }
 }
 
-fn run_on_tokio<F: Future<Output = ()>>(mut builder: Builder, test: impl FnOnce(On) -> F) {
+fn run_on_tokio<F: Future<Output = ()>>(mut builder: Builder, test: impl FnOnce(Base) -> F) {
     let runtime = builder.worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
-        bounded(test(On(Base::Tokio(Tokio::new(Handle::current()))))).await;
+        bounded(test(Base::Tokio(Tokio::new(Handle::current())))).await;
     });
 }
 
@@ -62,9 +70,14 @@ async fn bounded(test: impl Future<Output = ()>) {
 }
 
 impl On {
+    /// Which executor it is.
+    pub(crate) const fn flavour(&self) -> Flavour {
+        self.flavour
+    }
+
     /// What the transport is made on.
     pub(crate) fn runtime(&self) -> TestRuntime {
-        TestRuntime::new(self.0.clone())
+        TestRuntime::new(self.base.clone())
     }
 
     /// A client under the quick policy.
@@ -74,7 +87,7 @@ impl On {
 
     /// The same, to be changed.
     pub(crate) fn builder(&self) -> ClientBuilder {
-        let builder = match self.0.clone() {
+        let builder = match self.base.clone() {
             Base::Tokio(runtime) => Client::builder(Hyper::on(runtime)),
             Base::Smol(runtime) => Client::builder(Hyper::on(runtime)),
             Base::AsyncStd(runtime) => Client::builder(Hyper::on(runtime)),
@@ -95,7 +108,7 @@ impl On {
     ) -> RemoteHandle<T> {
         let (task, handle) = future.remote_handle();
         let task: BoxFuture<'static, ()> = Box::pin(task);
-        match &self.0 {
+        match &self.base {
             Base::Tokio(runtime) => runtime.spawn(task),
             Base::Smol(runtime) => runtime.spawn(task),
             Base::AsyncStd(runtime) => runtime.spawn(task),

@@ -43,18 +43,24 @@ macro_rules! each {
 pub(crate) struct TestRuntime {
     base: Base,
     sockets: Arc<Gauge>,
+    tasks: Arc<Gauge>,
     slow: Option<(SocketAddr, Duration)>,
 }
 
 impl TestRuntime {
     pub(crate) fn new(base: Base) -> Self {
-        Self { base, sockets: Arc::default(), slow: None }
+        Self { base, sockets: Arc::default(), tasks: Arc::default(), slow: None }
     }
 
     /// Connecting to this address takes so long.
     pub(crate) fn slow(mut self, address: SocketAddr, delay: Duration) -> Self {
         self.slow = Some((address, delay));
         self
+    }
+
+    /// How many tasks there are.
+    pub(crate) fn tasks(&self) -> &Gauge {
+        &self.tasks
     }
 
     /// How many sockets there are.
@@ -101,6 +107,11 @@ impl Runtime for TestRuntime {
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
+        let counting = Counting::new(&self.tasks);
+        let task = Box::pin(async move {
+            let _counting = counting;
+            task.await;
+        });
         each!(&self.base, runtime => runtime.spawn(task));
     }
 
@@ -109,7 +120,7 @@ impl Runtime for TestRuntime {
     }
 }
 
-/// How many sockets there are on the client's side, from the start of connecting.
+/// How many sockets there are on the client's side, from the start of connecting; or how many tasks.
 #[derive(Debug, Default)]
 pub(crate) struct Gauge {
     open: AtomicUsize,
@@ -126,7 +137,7 @@ impl Gauge {
     }
 }
 
-/// One socket of them.
+/// One of them.
 #[derive(Debug)]
 struct Counting(Arc<Gauge>);
 

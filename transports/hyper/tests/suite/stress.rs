@@ -11,7 +11,7 @@ use redial_engine::{Budget, FailureKind};
 use redial_hyper::Hyper;
 use redial_hyper::pool::Limits;
 
-use crate::common::{ok, quick, timeouts, until, until_log, within};
+use crate::common::{draw, ok, quick, timeouts, until, until_log, within};
 use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
@@ -52,15 +52,6 @@ fn server(body: &str) -> FaultServer {
     });
     let script = Script::requests(lists.collect()).otherwise(vec![good.step()]);
     FaultServer::start(script).unwrap()
-}
-
-/// Draws from a fixed sequence of its own (splitmix64).
-fn draw(state: &mut u64) -> u64 {
-    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-    let mut mixed = *state;
-    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    mixed ^ (mixed >> 31)
 }
 
 async fn the_pool_keeps_its_limits_under_calls_that_fail(on: On) {
