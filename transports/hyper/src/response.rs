@@ -34,10 +34,10 @@ impl<R: Runtime> Reading<R> {
         in_step: bool,
     ) -> ResponseBody {
         let mut reading = Self { body, watch, lease: Some(lease), in_step };
+        // The cutoff is looked at with each piece of the body.
+        let _ = reading.watch.progressed();
         if reading.body.is_end_stream() {
             reading.give_back();
-        } else {
-            let _ = reading.watch.restart();
         }
         ResponseBody::new(reading)
     }
@@ -83,7 +83,7 @@ impl<R: Runtime> Body for Reading<R> {
         let Some(lease) = &this.lease else { return Poll::Ready(None) };
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                if let Err(kind) = this.watch.restart() {
+                if let Err(kind) = this.watch.progressed() {
                     return Poll::Ready(Some(Err(this.timed_out(kind))));
                 }
                 if this.body.is_end_stream() {

@@ -47,7 +47,10 @@ pub(crate) struct Watch<R: Runtime> {
     cutoff: Option<Cutoff>,
     /// Whether the connection is shared with other exchanges, so that what crosses it may be theirs.
     shared: bool,
+    /// Since when the present silence is waited through.
     began: Timestamp,
+    /// Whether anybody waits: a caller that takes its time is no silence of the server's (R-T-2).
+    waiting: bool,
     timer: Option<Timer>,
 }
 
@@ -61,7 +64,7 @@ impl<R: Runtime> Watch<R> {
         began: Timestamp,
     ) -> Self {
         let timer = connection.timers.take();
-        Self { runtime, connection, upload, timeouts, cutoff, shared, began, timer }
+        Self { runtime, connection, upload, timeouts, cutoff, shared, began, waiting: true, timer }
     }
 
     fn meter(&self) -> &Meter {
@@ -73,12 +76,12 @@ impl<R: Runtime> Watch<R> {
         self.upload.is_done()
     }
 
-    /// Something came: the next silence begins now. Fails where the cutoff has come, which a
-    /// stream that never pauses would otherwise outrun.
-    pub(crate) fn restart(&mut self) -> Result<(), FailureKind> {
-        self.began = self.runtime.now();
+    /// Something came: the next silence begins when it is waited for. Fails where the cutoff has
+    /// come, which a stream that never pauses would otherwise outrun.
+    pub(crate) fn progressed(&mut self) -> Result<(), FailureKind> {
+        self.waiting = false;
         match self.cutoff {
-            Some(cutoff) if self.began >= cutoff.at => Err(cutoff.kind()),
+            Some(cutoff) if self.runtime.now() >= cutoff.at => Err(cutoff.kind()),
             Some(_) | None => Ok(()),
         }
     }
@@ -87,6 +90,9 @@ impl<R: Runtime> Watch<R> {
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<FailureKind> {
         loop {
             let now = self.runtime.now();
+            if !self.waiting {
+                (self.waiting, self.began) = (true, now);
+            }
             let due = match self.due(now) {
                 Ok(due) => due,
                 Err(kind) => return Poll::Ready(kind),

@@ -36,7 +36,7 @@ impl Reading {
     }
 
     pub(crate) fn into_body(mut self) -> ResponseBody {
-        let _ = self.watch.restart();
+        let _ = self.watch.progressed();
         ResponseBody::new(self)
     }
 
@@ -68,7 +68,7 @@ impl Reading {
             Poll::Ready(Ok(length)) => {
                 buffer.truncate(length);
                 self.left = self.left.map(|left| left.saturating_sub(length as u64));
-                if let Err(kind) = self.watch.restart() {
+                if let Err(kind) = self.watch.progressed() {
                     return Poll::Ready(Some(Err(self.timed_out(kind))));
                 }
                 if self.left == Some(0) {

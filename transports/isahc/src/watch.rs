@@ -22,8 +22,10 @@ pub(crate) struct Watch {
     upload: Progress,
     timeouts: Timeouts,
     cutoff: Option<Cutoff>,
-    /// When the present silence began.
+    /// Since when the present silence is waited through.
     began: Timestamp,
+    /// Whether anybody waits: a caller that takes its time is no silence of the server's (R-T-2).
+    waiting: bool,
     /// Whether the response has begun.
     answered: bool,
     timer: Option<(Timestamp, Alarm)>,
@@ -37,13 +39,14 @@ impl Watch {
         cutoff: Option<Cutoff>,
     ) -> Self {
         let began = clock.now();
-        Self { clock, upload, timeouts, cutoff, began, answered: false, timer: None }
+        let (waiting, answered) = (true, false);
+        Self { clock, upload, timeouts, cutoff, began, waiting, answered, timer: None }
     }
 
-    /// Something came: the next silence begins now. Fails where the cutoff has come, which a
+    /// Something came: the next silence begins when it is waited for. Fails where the cutoff has come, which a
     /// stream that never pauses would otherwise outrun.
-    pub(crate) fn restart(&mut self) -> Result<(), FailureKind> {
-        self.began = self.clock.now();
+    pub(crate) fn progressed(&mut self) -> Result<(), FailureKind> {
+        self.waiting = false;
         self.answered = true;
         self.cut_off().map_or(Ok(()), Err)
     }
@@ -68,6 +71,9 @@ impl Watch {
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<FailureKind> {
         loop {
             let now = self.clock.now();
+            if !self.waiting {
+                (self.waiting, self.began) = (true, now);
+            }
             let due = match self.due(now) {
                 Ok(due) => due,
                 Err(kind) => return Poll::Ready(kind),

@@ -17,7 +17,7 @@ use common::{SOON, always, block_on, ok, silent, timeouts};
 use http::Request;
 use http_body_util::BodyExt;
 use redial_client::{Body, Exchange, Timeouts, Transport, TransportError};
-use redial_conformance::{FaultServer, Script, Step};
+use redial_conformance::{FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind};
 use redial_isahc::IsahcTransport;
 
@@ -114,4 +114,23 @@ fn a_handshake_that_comes_to_nothing_sends_nothing() {
         let failure = send(&url, 0, limits).unwrap_err().failure();
         assert_eq!((failure.kind, failure.delivery), (kind, Delivery::Unsent), "{steps:?}");
     }
+}
+
+#[test]
+fn a_caller_that_reads_slowly_trips_no_timeout() {
+    // R-T-2: only waiting for bytes is silence. The second half comes long after the first, but
+    // shortly after somebody begins to wait for it.
+    let head = Reply::status(200).header("content-length", "8").raw();
+    let server = always(vec![
+        Step::Write([head.head(), b"four".to_vec()].concat()),
+        Step::Pause(Duration::from_millis(700)),
+        Step::Write(b"more".to_vec()),
+    ]);
+    let client = redial_isahc::client().timeouts(timeouts(Duration::from_millis(400)));
+    let client = client.build().unwrap();
+    let mut response = block_on(client.get(server.url("/")).send_streaming()).unwrap();
+    assert_eq!(block_on(response.chunk()).unwrap().unwrap(), "four");
+    std::thread::sleep(Duration::from_millis(550));
+    assert_eq!(block_on(response.chunk()).unwrap().unwrap(), "more");
+    assert_eq!(block_on(response.chunk()).unwrap(), None);
 }

@@ -3,6 +3,7 @@
 use core::error::Error as _;
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::collections::VecDeque;
 use std::io::{self, Cursor, Read as _};
 
@@ -11,8 +12,8 @@ use redial_client::{Body, blocking};
 use redial_conformance::{Reply, Step};
 use redial_engine::{FailureKind, Reason};
 
-use crate::common::{finish, ok, replies, requests, silent};
-use crate::on::{On, on_each_runtime};
+use crate::common::{finish, ok, replies, requests, silent, timeouts};
+use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
     a_stream_that_is_made_again_crosses_whole_on_every_attempt,
@@ -20,6 +21,7 @@ on_each_runtime![
     a_stream_that_fails_or_is_too_short_ends_the_call,
     a_response_streams_and_gives_its_connection_back,
     a_streamed_response_that_is_cut_is_an_error,
+    a_caller_that_reads_slowly_trips_no_timeout,
     the_blocking_twin_works_beside_a_runtime,
 ];
 
@@ -108,6 +110,25 @@ async fn a_streamed_response_that_is_cut_is_an_error(on: On) {
     let error = response.bytes().await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Truncated);
     assert_eq!(finish(server).await.requests().len(), 1, "its head had come: R-D-8");
+}
+
+async fn a_caller_that_reads_slowly_trips_no_timeout(on: On) {
+    // R-T-2: only waiting for bytes is silence. The second half comes long after the first, but
+    // shortly after somebody begins to wait for it.
+    let head = Reply::status(200).header("content-length", "8").raw();
+    let steps = vec![
+        Step::Write([head.head(), b"four".to_vec()].concat()),
+        Step::Pause(Duration::from_millis(700)),
+        Step::Write(b"more".to_vec()),
+    ];
+    let server = requests(vec![steps]);
+    let call = on.client().get(server.url("/")).timeouts(timeouts(Duration::from_millis(400)));
+    let mut response = call.send_streaming().await.unwrap();
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "four");
+    sleep(Duration::from_millis(550)).await;
+    assert_eq!(response.chunk().await.unwrap().unwrap(), "more");
+    assert_eq!(response.chunk().await.unwrap(), None);
+    finish(server).await;
 }
 
 async fn the_blocking_twin_works_beside_a_runtime(on: On) {
