@@ -5,16 +5,17 @@
 
 mod end;
 mod lease;
+mod live;
 mod queue;
 mod task;
 mod watch;
 
 use core::future::poll_fn;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::task::Waker;
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use core::num::NonZeroUsize;
 
@@ -24,14 +25,14 @@ use redial_engine::FailureKind;
 
 use self::end::End;
 pub(crate) use self::lease::Lease;
+pub(crate) use self::live::Shared;
+use self::live::{Live, LiveTable};
 use self::queue::Queue;
 use self::task::Task;
 use self::watch::Watch;
 use crate::connect::{Connector, Sender};
-use crate::io::Meter;
-use crate::pool::{Action, CloseReason, ConnectionId, Pool, WaiterId};
+use crate::pool::{Action, ConnectionId, Need, Pool, Taken, WaiterId};
 use crate::runtime::Runtime;
-use crate::timeouts::Timers;
 
 /// The connections of one transport.
 pub(crate) struct Connections<R: Runtime> {
@@ -48,45 +49,13 @@ const MOST_HTTP1_ORIGINS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 
 struct State<R: Runtime> {
     pool: Pool<Origin>,
-    live: BTreeMap<ConnectionId, Live<R>>,
+    live: LiveTable<R>,
     /// In the order of ids, which is that of the requests.
     waiting: VecDeque<Waiting<R>>,
     /// Behind these, nobody waits to share a connection that is being opened.
     http1_origins: LruCache<Origin, ()>,
     /// Whether a task waits for the next idle connection to expire.
     has_janitor: bool,
-}
-
-/// A connection, from the start of connecting until its socket is gone.
-struct Live<R: Runtime> {
-    /// Here while it stands and a request can have it.
-    sender: Option<Sender<R>>,
-    shared: Arc<Shared>,
-}
-
-/// What a connection's task and its lease both look at.
-#[derive(Default)]
-pub(crate) struct Shared {
-    pub(crate) meter: Arc<Meter>,
-    end: End,
-    /// Why the pool closes it, where it does.
-    closed: OnceLock<CloseReason>,
-    /// How it came to take no more requests, where it did (HTTP/2).
-    ended: OnceLock<FailureKind>,
-    /// Timers that no exchange needs just now.
-    pub(crate) timers: Timers,
-    /// Whether a response has ended, and the sender is to be ready soon.
-    ///
-    /// Sequentially consistent, as hyper's readiness is: one side sets this and then looks at that,
-    /// the other does the reverse, and one of them has to see the other.
-    finishing: AtomicBool,
-}
-
-impl Shared {
-    /// How the connection came to take no more requests, where it did.
-    pub(crate) fn ended(&self) -> Option<FailureKind> {
-        self.ended.get().copied()
-    }
 }
 
 /// A request that waits for a connection.
@@ -132,7 +101,7 @@ impl<R: Runtime> Connections<R> {
     pub(crate) fn new(runtime: R, mut settings: Settings) -> Result<Arc<Self>, SettingsError> {
         let state = State {
             pool: Pool::new(settings.limits),
-            live: BTreeMap::new(),
+            live: LiveTable::new(),
             waiting: VecDeque::new(),
             http1_origins: LruCache::new(MOST_HTTP1_ORIGINS),
             has_janitor: false,
@@ -159,7 +128,29 @@ impl<R: Runtime> Connections<R> {
         if self.watch.is_watching() {
             return self.watch.wait(self, exchange).await;
         }
-        Queue::join(self, exchange).wait().await
+        match self.take(exchange) {
+            Some(taken) => taken,
+            // Few requests wait, and those that do need not make room for it in all others.
+            None => Box::pin(Queue::join(self, exchange).wait()).await,
+        }
+    }
+
+    /// A connection that is ready for this exchange, if there is one: without a place in the queue.
+    fn take(self: &Arc<Self>, exchange: &Exchange) -> Option<Result<Lease<R>, TransportError>> {
+        let now = self.runtime.now();
+        let mut state = self.lock();
+        let need = state.need(&self.connector, exchange);
+        let taken = state.pool.take(now, &exchange.origin, need);
+        let taken = taken.map(|Taken { connection, reused, .. }| state.grant(connection, reused));
+        // What has expired was found out on the way.
+        let errands = state.carry_out(None);
+        drop(state);
+        self.run(errands);
+        match taken? {
+            Progress::Given(grant) => Some(Ok(Lease::new(self, grant, now))),
+            Progress::Failed(error) => Some(Err(error)),
+            Progress::Queued | Progress::Opening => None,
+        }
     }
 
     pub(crate) fn figures(&self) -> PoolFigures {
@@ -221,7 +212,7 @@ impl<R: Runtime> Connections<R> {
         let now = self.runtime.now();
         let http2 = matches!(sender, Sender::Http2(_));
         self.with(|state| {
-            if let Some(live) = state.live.get_mut(&connection) {
+            if let Some(live) = state.live.get_mut(connection) {
                 live.sender = Some(sender);
             }
             if http2 {
@@ -246,7 +237,7 @@ impl<R: Runtime> Connections<R> {
     fn draining(self: &Arc<Self>, connection: ConnectionId) {
         let now = self.runtime.now();
         self.with(|state| {
-            if let Some(live) = state.live.get_mut(&connection) {
+            if let Some(live) = state.live.get_mut(connection) {
                 live.sender = None;
             }
             state.pool.draining(now, connection);
@@ -258,7 +249,7 @@ impl<R: Runtime> Connections<R> {
         let now = self.runtime.now();
         let errands = {
             let mut state = self.lock();
-            state.live.remove(&connection);
+            state.live.remove(connection);
             state.pool.open_failed(now, connection);
             state.carry_out(Some(error))
         };
@@ -269,7 +260,7 @@ impl<R: Runtime> Connections<R> {
     fn gone(self: &Arc<Self>, connection: ConnectionId) {
         let now = self.runtime.now();
         self.with(|state| {
-            state.live.remove(&connection);
+            state.live.remove(connection);
             state.pool.closed(now, connection);
         });
     }
@@ -278,7 +269,7 @@ impl<R: Runtime> Connections<R> {
     fn settle(self: &Arc<Self>, connection: ConnectionId) {
         let now = self.runtime.now();
         self.with(|state| {
-            let Some(Live { sender: Some(sender), shared }) = state.live.get(&connection) else {
+            let Some(Live { sender: Some(sender), shared }) = state.live.get(connection) else {
                 return;
             };
             if sender.is_ready() && shared.finishing.swap(false, Ordering::SeqCst) {
@@ -294,6 +285,13 @@ impl<R: Runtime> Connections<R> {
 }
 
 impl<R: Runtime> State<R> {
+    /// What this exchange needs of a connection.
+    fn need(&self, connector: &Connector, exchange: &Exchange) -> Need {
+        let shareable = connector.may_be_shared(&exchange.origin);
+        let may_share = shareable && !self.http1_origins.contains(&exchange.origin);
+        Need { may_share, fresh: exchange.fresh_connection }
+    }
+
     /// Carries out the pool's actions as far as that needs the lock; `error` is what the opening
     /// ended with that the pool was just told about.
     fn carry_out(&mut self, mut error: Option<TransportError>) -> Errands {
@@ -322,10 +320,11 @@ impl<R: Runtime> State<R> {
                     self.end_waiting(waiter, Progress::Failed(error), &mut errands);
                 }
                 Action::Close { connection, why } => {
-                    if let Some(live) = self.live.get_mut(&connection) {
-                        live.sender = None;
-                        // The first reason is the one that counts.
+                    if let Some(live) = self.live.get_mut(connection) {
+                        // The first reason is the one that counts. It is said before the sender
+                        // is dropped, by which the connection may end at once.
                         let _ = live.shared.closed.set(why);
+                        live.sender = None;
                         errands.wake.extend(live.shared.end.set());
                     }
                 }
@@ -350,7 +349,7 @@ impl<R: Runtime> State<R> {
     }
 
     fn grant(&mut self, connection: ConnectionId, reused: bool) -> Progress<R> {
-        let live = self.live.get_mut(&connection);
+        let live = self.live.get_mut(connection);
         let taken =
             live.and_then(|live| Some((Sender::take(&mut live.sender)?, Arc::clone(&live.shared))));
         match taken {
@@ -393,8 +392,6 @@ impl<R: Runtime> Drop for Connections<R> {
     fn drop(&mut self) {
         self.shut.set().into_iter().for_each(Waker::wake);
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for live in state.live.values() {
-            live.shared.end.set().into_iter().for_each(Waker::wake);
-        }
+        state.live.end_all();
     }
 }

@@ -33,7 +33,7 @@ pub(crate) async fn send<R: Runtime>(
     exchange: Exchange,
 ) -> Result<Answer, TransportError> {
     let reused = lease.is_reused();
-    let mut now = lease.runtime().now();
+    let mut now = lease.since();
     if reused && now.saturating_since(lease.shared().meter.last_activity()) >= QUIET {
         lease.runtime().yield_now().await;
         now = lease.runtime().now();

@@ -3,6 +3,8 @@
 use core::sync::atomic::Ordering;
 use std::sync::Arc;
 
+use redial_engine::Timestamp;
+
 use crate::connect::Sender;
 use crate::connections::{Connections, Grant, Shared};
 use crate::pool::ConnectionId;
@@ -19,15 +21,21 @@ pub(crate) struct Lease<R: Runtime> {
     /// Here until the lease ends.
     sender: Option<Sender<R>>,
     reused: bool,
+    since: Timestamp,
     /// Whether the connection seems dead, and is to take no further request.
     distrusted: bool,
 }
 
 impl<R: Runtime> Lease<R> {
-    pub(super) fn new(connections: &Arc<Connections<R>>, grant: Grant<R>) -> Self {
+    pub(super) fn new(
+        connections: &Arc<Connections<R>>,
+        grant: Grant<R>,
+        since: Timestamp,
+    ) -> Self {
         let Grant { connection, sender, shared, reused } = grant;
         let connections = Arc::clone(connections);
-        Self { connections, connection, shared, sender: Some(sender), reused, distrusted: false }
+        let sender = Some(sender);
+        Self { connections, connection, shared, sender, reused, since, distrusted: false }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -44,6 +52,11 @@ impl<R: Runtime> Lease<R> {
 
     pub(crate) const fn sender(&mut self) -> Option<&mut Sender<R>> {
         self.sender.as_mut()
+    }
+
+    /// Since when the exchange has it.
+    pub(crate) const fn since(&self) -> Timestamp {
+        self.since
     }
 
     /// Whether the connection had served another request before.
@@ -80,7 +93,7 @@ impl<R: Runtime> Lease<R> {
         let now = self.runtime().now();
         let (connection, shared) = (self.connection, &self.shared);
         self.connections.with(|state| {
-            let Some(live) = state.live.get_mut(&connection) else { return };
+            let Some(live) = state.live.get_mut(connection) else { return };
             // Said before the sender is looked at: if that is not ready yet, the connection's task
             // will see this when it has made it so.
             shared.finishing.store(true, Ordering::SeqCst);

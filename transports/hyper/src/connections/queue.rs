@@ -7,8 +7,8 @@ use std::sync::Arc;
 use redial_client::{Exchange, TransportError, race};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
-use crate::connections::{Connections, Lease, Progress, Waiting};
-use crate::pool::{Need, WaiterId, Withdrawal};
+use crate::connections::{Connections, Grant, Lease, Progress, Waiting};
+use crate::pool::{WaiterId, Withdrawal};
 use crate::runtime::Runtime;
 
 /// A request's place in the queue. Dropping it leaves the queue.
@@ -25,11 +25,10 @@ impl<R: Runtime> Queue<R> {
     /// Asks for a connection for this exchange.
     pub(super) fn join(connections: &Arc<Connections<R>>, exchange: &Exchange) -> Self {
         let now = connections.runtime.now();
-        let Exchange { ref origin, timeouts, cutoff, fresh_connection: fresh, .. } = *exchange;
-        let shareable = connections.connector.may_be_shared(origin);
+        let Exchange { ref origin, timeouts, cutoff, .. } = *exchange;
         let waiter = connections.with(|state| {
-            let may_share = shareable && !state.http1_origins.contains(origin);
-            let waiter = state.pool.request(now, origin, Need { may_share, fresh });
+            let need = state.need(&connections.connector, exchange);
+            let waiter = state.pool.request(now, origin, need);
             let connect_timeout = timeouts.connect;
             let (id, progress) = (waiter, Progress::Queued);
             state.waiting.push_back(Waiting { id, progress, connect_timeout, waker: None });
@@ -75,12 +74,16 @@ impl<R: Runtime> Queue<R> {
         drop(state);
         self.ended = true;
         Poll::Ready(match progress {
-            Some(Progress::Given(grant)) => Ok(Lease::new(&self.connections, grant)),
+            Some(Progress::Given(grant)) => Ok(self.lease(grant)),
             Some(Progress::Failed(error)) => Err(error),
             Some(Progress::Queued | Progress::Opening) | None => {
                 Err(TransportError::unsent(FailureKind::ClientClosed))
             }
         })
+    }
+
+    fn lease(&self, grant: Grant<R>) -> Lease<R> {
+        Lease::new(&self.connections, grant, self.connections.runtime.now())
     }
 
     /// Until when the wait may last as it is, what kind of failure it is to wait for longer, and
@@ -118,7 +121,7 @@ impl<R: Runtime> Queue<R> {
             state.leave(self.waiter)
         });
         match progress {
-            Some(Progress::Given(grant)) => Some(Lease::new(&self.connections, grant)),
+            Some(Progress::Given(grant)) => Some(self.lease(grant)),
             Some(Progress::Queued | Progress::Opening | Progress::Failed(_)) | None => None,
         }
     }

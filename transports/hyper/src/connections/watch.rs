@@ -42,9 +42,14 @@ impl Watch {
         exchange: &Exchange,
     ) -> Result<Lease<R>, TransportError> {
         let began = connections.runtime().now();
-        let queue = Queue::join(connections, exchange);
-        let queued = queue.is_queued();
-        let result = queue.wait().await;
+        let taken = connections.take(exchange);
+        let (queued, result) = match taken {
+            Some(taken) => (false, taken),
+            None => {
+                let queue = Queue::join(connections, exchange);
+                (queue.is_queued(), queue.wait().await)
+            }
+        };
         let origin = &exchange.origin;
         match &result {
             Ok(lease) => {

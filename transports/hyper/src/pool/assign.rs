@@ -5,7 +5,7 @@
 use redial_engine::Timestamp;
 
 use super::table::{Connection, Kind, Phase, State, Waiter};
-use super::{Action, CloseReason, Pool, WaiterId};
+use super::{Action, CloseReason, Pool, Taken, WaiterId};
 
 /// How many of the waiting requests have been dealt with in a pass over the queue, and what there
 /// may be for the rest.
@@ -197,7 +197,14 @@ impl<K: Clone + Eq> Pool<K> {
     }
 
     pub(super) fn hand_over(&mut self, slot: u32, waiter: WaiterId) {
-        let Some(found) = self.table.get(slot) else { return };
+        if let Some(Taken { connection, reused }) = self.occupy(slot) {
+            self.actions.push_back(Action::Use { connection, waiter, reused });
+        }
+    }
+
+    /// Puts one more request on a connection.
+    pub(super) fn occupy(&mut self, slot: u32) -> Option<Taken> {
+        let found = self.table.get(slot)?;
         let connection = found.id;
         let next = match found.state {
             State::Http1(_) => State::Http1(Phase::Busy),
@@ -209,7 +216,7 @@ impl<K: Clone + Eq> Pool<K> {
         self.table.set(slot, next);
         let reused = self.table.set_used(slot);
         self.reused_total += u64::from(reused);
-        self.actions.push_back(Action::Use { connection, waiter, reused });
+        Some(Taken { connection, reused })
     }
 
     fn took_one(&mut self, origin: u32) {

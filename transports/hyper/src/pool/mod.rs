@@ -37,7 +37,7 @@ use redial_engine::Timestamp;
 use self::origins::Origins;
 use self::table::{Kind, Phase, State, Table, Waiter};
 pub use self::types::{
-    Action, CloseReason, ConnectionId, Figures, Limits, Need, WaiterId, Withdrawal,
+    Action, CloseReason, ConnectionId, Figures, Limits, Need, Taken, WaiterId, Withdrawal,
 };
 
 /// The connections of one client, and the requests that wait for one.
@@ -119,6 +119,19 @@ impl<K: Clone + Eq> Pool<K> {
     /// Closes what has expired. Harmless at any time.
     pub fn tick(&mut self, now: Timestamp) {
         self.trim(now);
+    }
+
+    /// Takes a connection to `key` that is ready, the one that [`Pool::request`] would give at once;
+    /// `None` where it would have to wait, or to open one.
+    ///
+    /// There is no request to withdraw then, and no action that ends it.
+    pub fn take(&mut self, now: Timestamp, key: &K, need: Need) -> Option<Taken> {
+        self.trim(now);
+        // What is ready was open before the request.
+        let origin = self.origins.find(key).filter(|_| !need.fresh)?;
+        let id = WaiterId(self.last_serial);
+        let slot = self.pick(&Waiter { id, origin, may_share: need.may_share, fresh: false })?;
+        self.occupy(slot)
     }
 
     /// Asks for a connection to `key`. [`Action::Use`] or [`Action::Fail`] ends the request.

@@ -11,6 +11,14 @@ pub struct ConnectionId {
     pub(super) slot: u32,
 }
 
+impl ConnectionId {
+    /// A small number that no other connection has at the same time: where to keep what a driver
+    /// keeps of each. It is that of another connection later.
+    pub const fn place(self) -> usize {
+        self.slot as usize
+    }
+}
+
 /// Names one request for a connection, until it ends in one of the ways [`Action`] lists.
 ///
 /// Ids are never used twice; their order is the order of the requests.
@@ -81,6 +89,16 @@ pub enum Action<K> {
         /// Why it must go.
         why: CloseReason,
     },
+}
+
+/// A connection that a request was given at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Taken {
+    /// An HTTP/1 connection to itself, or one stream of an HTTP/2 connection.
+    pub connection: ConnectionId,
+    /// Whether another request was given this connection before (R-D-7 asks).
+    pub reused: bool,
 }
 
 /// Why the pool closes a connection.

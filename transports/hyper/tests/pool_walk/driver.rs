@@ -83,7 +83,12 @@ impl Walk {
         // Even origins may speak HTTP/2; a few requests do not know, or need a fresh connection.
         let may_share = (key.is_multiple_of(2)) != (self.below(20) == 0);
         let need = Need { may_share, fresh: self.below(12) == 0 };
+        // Now and then it is seen to that `take` is the beginning of `request`.
+        let twin = (self.below(8) == 0).then(|| self.pool.clone());
         let waiter = self.pool.request(self.model.now, &key, need);
+        if let Some(twin) = twin {
+            takes_what_a_request_gets(twin, self.pool.clone(), waiter, (self.model.now, key, need));
+        }
         self.model.asked(waiter, key, need);
     }
 
@@ -322,5 +327,27 @@ impl Walk {
     fn forget(&mut self, id: ConnectionId) {
         self.model.connections.remove(&id);
         self.gone.push(id);
+    }
+}
+
+/// Compares taking a connection with what became of the request.
+fn takes_what_a_request_gets(
+    mut taking: Pool<u64>,
+    mut requested: Pool<u64>,
+    waiter: WaiterId,
+    (now, key, need): (Timestamp, u64, Need),
+) {
+    let taken = taking.take(now, &key, need);
+    let used = core::iter::from_fn(|| requested.poll_action()).find_map(|action| match action {
+        Action::Use { connection, waiter: of, reused } if of == waiter => {
+            Some((connection, reused))
+        }
+        Action::Use { .. } | Action::Open { .. } | Action::Fail { .. } | Action::Close { .. } => {
+            None
+        }
+    });
+    assert_eq!(taken.map(|taken| (taken.connection, taken.reused)), used);
+    if taken.is_some() {
+        assert_eq!(taking.figures(), requested.figures());
     }
 }

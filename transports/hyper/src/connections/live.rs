@@ -1,0 +1,91 @@
+//! What the driver keeps of each connection.
+
+use core::sync::atomic::AtomicBool;
+use core::task::Waker;
+use std::sync::{Arc, OnceLock};
+
+use redial_engine::FailureKind;
+
+use crate::connect::Sender;
+use crate::connections::end::End;
+use crate::io::Meter;
+use crate::pool::{CloseReason, ConnectionId};
+use crate::runtime::Runtime;
+use crate::timeouts::Timers;
+
+/// A connection, from the start of connecting until its socket is gone.
+pub(super) struct Live<R: Runtime> {
+    /// Here while it stands and a request can have it.
+    pub(super) sender: Option<Sender<R>>,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What a connection's task and its lease both look at.
+#[derive(Default)]
+pub(crate) struct Shared {
+    pub(crate) meter: Arc<Meter>,
+    pub(super) end: End,
+    /// Why the pool closes it, where it does.
+    pub(super) closed: OnceLock<CloseReason>,
+    /// How it came to take no more requests, where it did (HTTP/2).
+    pub(super) ended: OnceLock<FailureKind>,
+    /// Timers that no exchange needs just now.
+    pub(crate) timers: Timers,
+    /// Whether a response has ended, and the sender is to be ready soon.
+    ///
+    /// Sequentially consistent, as hyper's readiness is: one side sets this and then looks at that,
+    /// the other does the reverse, and one of them has to see the other.
+    pub(super) finishing: AtomicBool,
+}
+
+impl Shared {
+    /// How the connection came to take no more requests, where it did.
+    pub(crate) fn ended(&self) -> Option<FailureKind> {
+        self.ended.get().copied()
+    }
+}
+
+/// The connections, by the places that the pool numbers.
+pub(super) struct LiveTable<R: Runtime>(Vec<Option<(ConnectionId, Live<R>)>>);
+
+impl<R: Runtime> LiveTable<R> {
+    pub(super) const fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    pub(super) fn insert(&mut self, id: ConnectionId, live: Live<R>) {
+        let place = id.place();
+        if self.0.len() <= place {
+            self.0.resize_with(place + 1, || None);
+        }
+        if let Some(entry) = self.0.get_mut(place) {
+            *entry = Some((id, live));
+        }
+    }
+
+    pub(super) fn get(&self, id: ConnectionId) -> Option<&Live<R>> {
+        let (of, live) = self.0.get(id.place())?.as_ref()?;
+        (*of == id).then_some(live)
+    }
+
+    pub(super) fn get_mut(&mut self, id: ConnectionId) -> Option<&mut Live<R>> {
+        let (of, live) = self.0.get_mut(id.place())?.as_mut()?;
+        (*of == id).then_some(live)
+    }
+
+    pub(super) fn remove(&mut self, id: ConnectionId) {
+        if let Some(entry) = self.0.get_mut(id.place()) {
+            entry.take_if(|(of, _)| *of == id);
+        }
+        while self.0.last().is_some_and(Option::is_none) {
+            self.0.pop();
+        }
+    }
+
+    /// Tells every connection's task to end.
+    pub(super) fn end_all(&self) {
+        for (_, live) in self.0.iter().flatten() {
+            live.shared.end.set().into_iter().for_each(Waker::wake);
+        }
+    }
+}
