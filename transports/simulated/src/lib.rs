@@ -1,0 +1,11 @@
+//! Redial in virtual time.
+//!
+//! One 64-bit [`Seed`] fixes everything that happens; the same seed gives the same [`trace`], byte
+//! for byte, on every machine and build profile. Time is a number that jumps from event to event:
+//! sleeping for ten years costs one event (R-S-1).
+#![forbid(unsafe_code)]
+
+mod rng;
+pub mod trace;
+
+pub use self::rng::{Seed, Stream};
