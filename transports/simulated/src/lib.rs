@@ -5,7 +5,9 @@
 //! sleeping for ten years costs one event (R-S-1).
 #![forbid(unsafe_code)]
 
+mod queue;
 mod rng;
 pub mod trace;
 
+pub use self::queue::EventQueue;
 pub use self::rng::{Seed, Stream};
