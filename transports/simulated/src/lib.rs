@@ -5,9 +5,12 @@
 //! sleeping for ten years costs one event (R-S-1).
 #![forbid(unsafe_code)]
 
+mod executor;
+pub mod message;
 mod queue;
 mod rng;
 pub mod trace;
 
+pub use self::executor::{Executor, Halt, Sleep, VirtualTime};
 pub use self::queue::EventQueue;
 pub use self::rng::{Seed, Stream};
