@@ -65,7 +65,7 @@ impl End {
     const fn takes_body(&self) -> bool {
         match self {
             Self::Response(_) | Self::Silence(Silence::Write | Silence::Read) => true,
-            Self::Failure(failure) => failure.delivery != Delivery::Unsent,
+            Self::Failure(failure) => !matches!(failure.delivery, Delivery::Unsent),
             Self::Silence(Silence::Pool | Silence::Connect) => false,
         }
     }
