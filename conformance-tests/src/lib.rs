@@ -54,21 +54,41 @@
 #![forbid(unsafe_code)]
 
 mod connection;
+pub mod declared;
+mod harness;
+mod judge;
 mod log;
+mod play;
 mod reply;
+mod report;
 mod request;
+mod runner;
+mod scenario;
+mod scenarios;
 mod script;
 mod server;
 mod shared;
 mod socket;
+mod subject;
 mod unfinished;
 mod wire;
 
+pub use harness::harness;
+pub use judge::judge;
 pub use log::{Closing, ConnectionRecord, Log, RequestRecord};
+pub use play::{CallSeen, EndSeen, Figures, Place, Play, RealTime, Seen, Time};
 pub use reply::Reply;
+pub use report::{Counts, Played, Report, Verdict};
 pub use request::Malformed;
+pub use runner::{check, run};
+pub use scenario::{
+    Act, Attempted, BodySeen, Call, Came, Count, End, HeaderSeen, Payload, QUICK_BASE,
+    QUICK_TIMEOUT, Reading, RequestSeen, Scenario, Setup, Sighting, Url, Waited, Waits,
+};
+pub use scenarios::scenarios;
 pub use script::{Plan, Script, Step};
 pub use server::{FaultServer, GRACE};
 pub use socket::PATIENCE;
+pub use subject::{Declaration, PlayError, Subject};
 pub use unfinished::{Leftover, StepError, Unfinished};
 pub use wire::{WIRE_TIMEOUT, WireRow, wire_h1};

@@ -15,6 +15,10 @@ pub struct Log {
 }
 
 impl Log {
+    /// That nobody came.
+    pub(crate) const NOTHING: Self =
+        Self { connections: Vec::new(), requests: Vec::new(), open: 0, peak_open: 0 };
+
     /// The connections, in the order in which they were accepted.
     pub fn connections(&self) -> &[ConnectionRecord] {
         &self.connections
