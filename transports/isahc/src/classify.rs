@@ -105,7 +105,11 @@ const fn after_connecting(code: u32) -> FailureKind {
         c::PARTIAL_FILE => FailureKind::Truncated,
         c::SEND_ERROR | c::RECV_ERROR => FailureKind::Reset,
         c::HTTP2_STREAM => FailureKind::StreamReset,
-        c::UNSUPPORTED_PROTOCOL | c::WEIRD_SERVER_REPLY => FailureKind::RemoteProtocol,
+        // isahc stops curl (CURLE_WRITE_ERROR) at a header line that it cannot read.
+        c::UNSUPPORTED_PROTOCOL
+        | c::WEIRD_SERVER_REPLY
+        | c::WRITE_ERROR
+        | c::BAD_CONTENT_ENCODING => FailureKind::RemoteProtocol,
         c::TOO_LARGE => FailureKind::ResponseTooLarge,
         c::SSL_CLIENTCERT => FailureKind::Tls,
         _ => FailureKind::Other,
@@ -144,6 +148,7 @@ mod code_of {
     pub(super) const WEIRD_SERVER_REPLY: u32 = 8;
     pub(super) const HTTP2: u32 = 16;
     pub(super) const PARTIAL_FILE: u32 = 18;
+    pub(super) const WRITE_ERROR: u32 = 23;
     pub(super) const OPERATION_TIMEDOUT: u32 = 28;
     pub(super) const SSL_CONNECT_ERROR: u32 = 35;
     pub(super) const GOT_NOTHING: u32 = 52;
@@ -152,6 +157,7 @@ mod code_of {
     pub(super) const SSL_CERTPROBLEM: u32 = 58;
     pub(super) const SSL_CIPHER: u32 = 59;
     pub(super) const PEER_FAILED_VERIFICATION: u32 = 60;
+    pub(super) const BAD_CONTENT_ENCODING: u32 = 61;
     pub(super) const USE_SSL_FAILED: u32 = 64;
     pub(super) const SEND_FAIL_REWIND: u32 = 65;
     pub(super) const SSL_ENGINE_INITFAILED: u32 = 66;

@@ -1,6 +1,7 @@
 //! One request until its response head.
 
 use core::future::{Future, poll_fn};
+use core::num::ParseIntError;
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::Poll;
@@ -173,7 +174,10 @@ async fn answer(
     }
     let bodyless = *method == Method::HEAD
         || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let length = if bodyless { Some(0) } else { length(&head.headers) };
+    let length = if bodyless { Ok(Some(0)) } else { length(&head.headers) };
+    let Ok(length) = length else {
+        return refuse(FailureKind::RemoteProtocol, "no body is as long as this Content-Length");
+    };
     let mut reading = Reading::new(body, lease, watch, length);
     if !bodyless && head.version == Version::HTTP_11 && is_unframed(&head.headers) {
         // A head that was cut before its blank line looks so (R-X-4).
@@ -187,11 +191,14 @@ fn size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
-fn length(headers: &HeaderMap) -> Option<u64> {
-    if headers.contains_key(TRANSFER_ENCODING) {
-        return None;
-    }
-    headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+/// The length that the head tells; an error where it is beyond what curl can count, which takes
+/// such a body to last until the connection ends.
+fn length(headers: &HeaderMap) -> Result<Option<u64>, ParseIntError> {
+    let value = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
+    let Some(text) = value.and_then(|value| value.to_str().ok()) else { return Ok(None) };
+    // curl has seen to it that all of a list are the same.
+    let first = text.split(',').next().unwrap_or(text).trim();
+    first.parse::<i64>().map(i64::unsigned_abs).map(Some)
 }
 
 /// Whether only the end of the connection can end the body, and nothing announces that.

@@ -63,7 +63,7 @@ impl Reading {
         match Pin::new(body).poll_read(context, &mut buffer) {
             Poll::Ready(Ok(0)) => {
                 self.source = None;
-                Poll::Ready(None)
+                Poll::Ready(self.cut_short().map(Err))
             }
             Poll::Ready(Ok(length)) => {
                 buffer.truncate(length);
@@ -86,6 +86,14 @@ impl Reading {
                 Poll::Ready(Some(Err(self.timed_out(kind))))
             }
         }
+    }
+
+    /// That the body has ended before its length, which curl tells of every length that it can
+    /// count (R-X-4).
+    fn cut_short(&self) -> Option<TransportError> {
+        self.left.filter(|left| *left > 0)?;
+        let failure = Failure::new(FailureKind::Truncated, Delivery::Answered);
+        Some(TransportError::with_source(failure, "the body ended before its length"))
     }
 
     fn timed_out(&mut self, kind: FailureKind) -> TransportError {
