@@ -5,7 +5,9 @@
 //! sleeping for ten years costs one event (R-S-1).
 #![forbid(unsafe_code)]
 
+pub mod contention;
 mod executor;
+pub mod fleet;
 pub mod message;
 mod queue;
 mod rng;

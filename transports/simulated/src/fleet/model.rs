@@ -1,0 +1,436 @@
+//! What a server is like, as data, and how it answers.
+//!
+//! A request that arrives is answered at once, in the simulation's sense: queue, capacity and
+//! windows say when the answer leaves, and nobody has to ask again. That works because requests
+//! arrive in the order of time, and because work that was begun is carried out, wanted or not.
+
+use core::cmp::Reverse;
+use core::time::Duration;
+use std::collections::{BinaryHeap, VecDeque};
+
+use redial_engine::{Delivery, FailureKind, Outcome, ServerHint, Timestamp};
+use serde::Deserialize;
+
+use crate::rng::Stream;
+
+/// What a server is like.
+///
+/// The default is ideal: it answers 200 at once, however many ask.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Server {
+    /// How long a message takes on the network, there and back again: no time.
+    pub network: Delay,
+    /// How long a request is worked on: no time.
+    pub service: Delay,
+    /// How many requests are worked on at a time, in the order of their arrival; the rest wait:
+    /// any number.
+    pub workers: Option<u32>,
+    /// How many requests may wait for a worker. Beyond, a request is answered 503 at once: any
+    /// number.
+    pub queue: Option<u32>,
+    /// How much longer a request takes for each other one that is worked on: not at all.
+    #[serde(with = "humantime_serde")]
+    pub slowdown: Duration,
+    /// How many attempts of each call are answered 503 before one is answered 200: none.
+    pub fails_first: u32,
+    /// How many requests are let in: any number.
+    pub rate_limit: Option<RateLimit>,
+    /// How it comes back after a fault: at once.
+    pub slow_start: Option<SlowStart>,
+    /// When it misbehaves.
+    pub faults: Vec<Window>,
+}
+
+/// A length of time that is drawn anew for each use.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Delay {
+    /// Always the same.
+    Fixed(#[serde(with = "humantime_serde")] Duration),
+    /// Anything between the two, equally likely.
+    Uniform(Span),
+    /// Exponential, with this mean.
+    Exponential(#[serde(with = "humantime_serde")] Duration),
+    /// Normal; what is below zero counts as if it were above.
+    Normal(Normal),
+    /// Log-normal: the long tail of real services.
+    LogNormal(LogNormal),
+}
+
+/// The shortest and the longest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::exhaustive_structs, reason = "a span has two ends")]
+pub struct Span {
+    /// The shortest.
+    #[serde(with = "humantime_serde")]
+    pub from: Duration,
+    /// The longest.
+    #[serde(with = "humantime_serde")]
+    pub to: Duration,
+}
+
+/// Mean and standard deviation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::exhaustive_structs, reason = "a normal deviate has two parameters")]
+pub struct Normal {
+    /// The mean.
+    #[serde(with = "humantime_serde")]
+    pub mean: Duration,
+    /// The standard deviation.
+    #[serde(with = "humantime_serde")]
+    pub deviation: Duration,
+}
+
+/// Median, and the standard deviation of the logarithm.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::exhaustive_structs, reason = "a log-normal deviate has two parameters")]
+pub struct LogNormal {
+    /// The median.
+    #[serde(with = "humantime_serde")]
+    pub median: Duration,
+    /// The standard deviation of the logarithm: 0.5 is a short tail, 1.5 a long one.
+    pub sigma: f64,
+}
+
+impl Default for Delay {
+    fn default() -> Self {
+        Self::Fixed(Duration::ZERO)
+    }
+}
+
+impl Delay {
+    /// A length of time, in nanoseconds. What is fixed draws nothing.
+    #[inline]
+    pub fn draw(&self, random: &mut Stream) -> u64 {
+        match *self {
+            Self::Fixed(length) => nanos(length),
+            Self::Uniform(Span { from, to }) => random.between(nanos(from), nanos(to)),
+            Self::Exponential(mean) => scaled(mean, random.exponential()),
+            Self::Normal(Normal { mean, deviation }) => {
+                let (mean, deviation) = (nanos(mean) as f64, nanos(deviation) as f64);
+                (mean + deviation * random.normal()).abs() as u64
+            }
+            Self::LogNormal(LogNormal { median, sigma }) => {
+                scaled(median, libm::exp(sigma * random.normal()))
+            }
+        }
+    }
+
+    /// The length where it is always the same, in nanoseconds.
+    pub(crate) const fn fixed(&self) -> Option<u64> {
+        match self {
+            Self::Fixed(length) => Some(nanos(*length)),
+            Self::Uniform(_) | Self::Exponential(_) | Self::Normal(_) | Self::LogNormal(_) => None,
+        }
+    }
+}
+
+/// So many requests in each window of time; beyond, 429 with `Retry-After` until the window ends,
+/// in whole seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::exhaustive_structs, reason = "a limit is a number in a time")]
+pub struct RateLimit {
+    /// How many requests.
+    pub requests: u32,
+    /// In how long a time.
+    #[serde(with = "humantime_serde")]
+    pub per: Duration,
+}
+
+/// After a fault, work takes longer at first and is at full speed after a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(clippy::exhaustive_structs, reason = "a ramp has a foot and a length")]
+pub struct SlowStart {
+    /// How fast it is at first, in percent of full speed: 1 to 100.
+    pub from_percent: u32,
+    /// How long it takes to full speed.
+    #[serde(with = "humantime_serde")]
+    pub over: Duration,
+}
+
+/// A time in which the server misbehaves.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Window {
+    /// When it begins.
+    #[serde(with = "humantime_serde")]
+    pub from: Duration,
+    /// When it has ended.
+    #[serde(with = "humantime_serde")]
+    pub until: Duration,
+    /// How it misbehaves.
+    pub kind: Fault,
+    /// With `errors`, the status that it answers: 503.
+    #[serde(default = "unavailable")]
+    pub status: u16,
+    /// With `errors`, how many requests of a thousand fare so: all.
+    #[serde(default = "thousand")]
+    pub permille: u32,
+    /// With `errors`, what it says in `Retry-After`: nothing.
+    #[serde(default, with = "humantime_serde")]
+    pub retry_after: Option<Duration>,
+}
+
+/// How a server misbehaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Fault {
+    /// It answers a status at once, and does no work.
+    Errors,
+    /// It accepts requests and works on none until the window ends.
+    Stalls,
+    /// It refuses connections.
+    Refuses,
+    /// It accepts requests and never answers.
+    Silent,
+}
+
+const fn unavailable() -> u16 {
+    503
+}
+
+const fn thousand() -> u32 {
+    1000
+}
+
+impl Window {
+    const fn covers(&self, at: u64) -> bool {
+        nanos(self.from) <= at && at < nanos(self.until)
+    }
+}
+
+impl Server {
+    /// What makes no sense, where something does not.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let says = |what: &str| Err(what.to_owned());
+        if self.workers == Some(0) {
+            return says("server.workers: somebody must do the work");
+        }
+        if self.queue.is_some() && self.workers.is_none() {
+            return says("server.queue: nobody waits where there are as many workers as requests");
+        }
+        if self.rate_limit.is_some_and(|limit| limit.per.is_zero()) {
+            return says("server.rate_limit.per: nothing happens in no time");
+        }
+        if self.slow_start.is_some_and(|slow| !(1..=100).contains(&slow.from_percent)) {
+            return says("server.slow_start.from_percent: choose 1 to 100");
+        }
+        for Window { from, until, status, permille, .. } in &self.faults {
+            if from >= until {
+                return says("server.faults: a window ends before it begins");
+            }
+            if !(100..1000).contains(status) || *permille > 1000 {
+                return says("server.faults: a status is 100 to 999, a share 0 to 1000 permille");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When an answer leaves the server, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "an answer has a time and a content")]
+pub struct Answer {
+    /// When; [`Timestamp::MAX`] where no answer ever comes.
+    pub at: Timestamp,
+    /// What.
+    pub outcome: Outcome,
+    /// Whether the request was carried out, or will be.
+    pub worked_on: bool,
+}
+
+/// A server at work.
+#[derive(Clone, Debug)]
+pub struct Serving<'a> {
+    model: &'a Server,
+    random: Stream,
+    /// When each worker is free again; as many as there are workers, or none were the number does
+    /// not matter.
+    free_at: BinaryHeap<Reverse<u64>>,
+    /// When the work begins of those that wait, in order.
+    waiting: VecDeque<u64>,
+    /// When those that are worked on leave.
+    leaving: BinaryHeap<Reverse<u64>>,
+    /// The number of the current window of the rate limit, and the requests in it.
+    limited: (u64, u32),
+}
+
+const OK: Outcome = Outcome::status(200);
+const UNAVAILABLE: Outcome = Outcome::status(503);
+
+impl<'a> Serving<'a> {
+    /// The server at the origin of time, with nothing to do.
+    pub fn new(model: &'a Server, random: Stream) -> Self {
+        let workers = model.workers.unwrap_or(0);
+        Self {
+            model,
+            random,
+            free_at: (0..workers).map(|_| Reverse(0)).collect(),
+            waiting: VecDeque::new(),
+            leaving: BinaryHeap::new(),
+            limited: (0, 0),
+        }
+    }
+
+    /// How a request is answered that arrives now, no earlier than the one before; `attempt` is
+    /// its number in its call.
+    #[inline]
+    pub fn arrive(&mut self, now: Timestamp, attempt: u32) -> Answer {
+        let now = now.as_nanos();
+        let fault = self.model.faults.iter().find(|window| window.covers(now));
+        if let Some(answer) = fault.and_then(|window| self.misbehave(window, now)) {
+            return answer;
+        }
+        if attempt <= self.model.fails_first {
+            return at_once(now, UNAVAILABLE);
+        }
+        if let Some(limit) = self.model.rate_limit
+            && let Some(answer) = self.limit(limit, now)
+        {
+            return answer;
+        }
+        self.work(now)
+    }
+
+    /// What a fault makes of a request; nothing where it only delays it, or spares it.
+    fn misbehave(&mut self, window: &Window, now: u64) -> Option<Answer> {
+        let never = Answer { at: Timestamp::MAX, outcome: OK, worked_on: false };
+        match window.kind {
+            Fault::Stalls => None,
+            Fault::Silent => Some(never),
+            Fault::Refuses => {
+                let refused = Outcome::failure(FailureKind::Connect, Delivery::Unsent);
+                Some(at_once(now, refused))
+            }
+            Fault::Errors => {
+                let hint = ServerHint::NONE.after(window.retry_after.unwrap_or(Duration::ZERO));
+                let hit = self.random.chance(u64::from(window.permille), 1000);
+                hit.then(|| at_once(now, Outcome::hinted(window.status, hint)))
+            }
+        }
+    }
+
+    /// 429 where the window of time is full.
+    fn limit(&mut self, limit: RateLimit, now: u64) -> Option<Answer> {
+        let per = nanos(limit.per).max(1);
+        let window = now / per;
+        if self.limited.0 != window {
+            self.limited = (window, 0);
+        }
+        if self.limited.1 < limit.requests {
+            self.limited.1 += 1;
+            return None;
+        }
+        let left = (window + 1).saturating_mul(per) - now;
+        let seconds = left.div_ceil(NANOS_PER_SECOND);
+        let hint = ServerHint::NONE.after(Duration::from_secs(seconds));
+        Some(at_once(now, Outcome::hinted(429, hint)))
+    }
+
+    /// The request is worked on, as soon as somebody can.
+    fn work(&mut self, now: u64) -> Answer {
+        let begin = match self.model.workers {
+            None => self.not_stalled(now),
+            Some(_) => {
+                let Reverse(free) = self.free_at.peek().copied().unwrap_or(Reverse(0));
+                let begin = self.not_stalled(free.max(now));
+                if self.is_full(now, begin) {
+                    return at_once(now, UNAVAILABLE);
+                }
+                self.free_at.pop();
+                begin
+            }
+        };
+        let length = self.model.service.draw(&mut self.random);
+        let length = self.slowed(length, begin).saturating_add(self.crowded(now));
+        let end = begin.saturating_add(length);
+        if self.model.workers.is_some() {
+            self.free_at.push(Reverse(end));
+        }
+        if !self.model.slowdown.is_zero() {
+            self.leaving.push(Reverse(end));
+        }
+        Answer { at: Timestamp::from_nanos(end), outcome: OK, worked_on: true }
+    }
+
+    /// When work can begin that could begin at `at`.
+    fn not_stalled(&self, at: u64) -> u64 {
+        let mut at = at;
+        for window in &self.model.faults {
+            if window.kind == Fault::Stalls && window.covers(at) {
+                at = nanos(window.until);
+            }
+        }
+        at
+    }
+
+    /// Whether nobody more may wait. One that may, and has to, waits from here on.
+    fn is_full(&mut self, now: u64, begin: u64) -> bool {
+        let Some(most) = self.model.queue else { return false };
+        while self.waiting.front().is_some_and(|begins| *begins <= now) {
+            self.waiting.pop_front();
+        }
+        if begin <= now {
+            return false;
+        }
+        if self.waiting.len() >= most as usize {
+            return true;
+        }
+        self.waiting.push_back(begin);
+        false
+    }
+
+    /// How long work takes that begins at `begin`, so soon after a fault.
+    fn slowed(&self, length: u64, begin: u64) -> u64 {
+        let Some(SlowStart { from_percent, over }) = self.model.slow_start else { return length };
+        let ended = self.model.faults.iter().map(|window| nanos(window.until));
+        let Some(ended) = ended.filter(|until| *until <= begin).max() else { return length };
+        let (since, over) = (begin - ended, nanos(over));
+        if since >= over {
+            return length;
+        }
+        // The speed in percent, to a thousandth of one.
+        let foot = u64::from(from_percent) * 1000;
+        let climbed = (100_000 - foot) as u128 * u128::from(since) / u128::from(over);
+        let speed = u128::from(foot) + climbed;
+        u64::try_from(u128::from(length) * 100_000 / speed).unwrap_or(u64::MAX)
+    }
+
+    /// How much longer it takes because of others.
+    fn crowded(&mut self, now: u64) -> u64 {
+        if self.model.slowdown.is_zero() {
+            return 0;
+        }
+        while self.leaving.peek().is_some_and(|Reverse(end)| *end <= now) {
+            self.leaving.pop();
+        }
+        nanos(self.model.slowdown).saturating_mul(self.leaving.len() as u64)
+    }
+}
+
+const fn at_once(now: u64, outcome: Outcome) -> Answer {
+    Answer { at: Timestamp::from_nanos(now), outcome, worked_on: false }
+}
+
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// What fits: 584 years.
+pub(crate) const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 { u64::MAX } else { nanos as u64 }
+}
+
+fn scaled(length: Duration, factor: f64) -> u64 {
+    // A cast from a float saturates.
+    (nanos(length) as f64 * factor) as u64
+}
