@@ -13,7 +13,7 @@ fn on_the_global_one(play: Play) -> Result<Seen, PlayError> {
 
 fn on_its_own(play: Play) -> Result<Seen, PlayError> {
     let executor = Arc::new(Executor::new());
-    let builder = Client::builder(Smol::with_executor(Arc::clone(&executor)));
+    let builder = Client::builder(Smol::with_executor(&executor));
     Ok(smol::block_on(executor.run(play.with(builder)))?)
 }
 

@@ -18,7 +18,7 @@ mod background;
 
 use core::net::SocketAddr;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Instant, SystemTime};
 
 use async_executor::Executor;
@@ -46,8 +46,9 @@ pub fn client() -> ClientBuilder {
 ///
 /// What the system says where it has no thread to give.
 pub fn blocking() -> io::Result<blocking::ClientBuilder> {
-    let background = Background::start()?;
-    let client = Client::builder(AsyncStd::with_executor(background.executor()));
+    let executor = Arc::new(Executor::new());
+    let client = Client::builder(AsyncStd::with_executor(&executor));
+    let background = Background::start(executor)?;
     Ok(blocking::ClientBuilder::from_parts(client, background))
 }
 
@@ -55,7 +56,9 @@ pub fn blocking() -> io::Result<blocking::ClientBuilder> {
 #[derive(Clone, Debug)]
 pub struct AsyncStd {
     /// `None` stands for async-std's own.
-    executor: Option<Arc<Executor<'static>>>,
+    ///
+    /// Not held: what runs on an executor holds this, and would keep the executor for ever.
+    executor: Option<Weak<Executor<'static>>>,
     origin: Instant,
 }
 
@@ -66,8 +69,8 @@ impl AsyncStd {
     }
 
     /// async-std's reactor, and this executor for connections to live on.
-    fn with_executor(executor: Arc<Executor<'static>>) -> Self {
-        Self { executor: Some(executor), origin: Instant::now() }
+    fn with_executor(executor: &Arc<Executor<'static>>) -> Self {
+        Self { executor: Some(Arc::downgrade(executor)), origin: Instant::now() }
     }
 }
 
@@ -126,7 +129,12 @@ impl Runtime for AsyncStd {
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         match &self.executor {
-            Some(executor) => executor.spawn(task).detach(),
+            Some(executor) => {
+                // A task that is dropped says so: nobody waits for it in vain.
+                if let Some(executor) = executor.upgrade() {
+                    executor.spawn(task).detach();
+                }
+            }
             None => drop(task::spawn(task)),
         }
     }

@@ -7,29 +7,22 @@ use std::thread;
 use smol::Executor;
 use smol::channel::Sender;
 
-/// An executor on a thread of its own, which ends when this is dropped.
+/// A thread that runs an executor, and drops it with all that is on it when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Background {
-    executor: Arc<Executor<'static>>,
     /// Closed when this is dropped, by which the thread knows.
     _running: Sender<()>,
 }
 
 impl Background {
     /// Starts the thread.
-    pub(crate) fn start() -> io::Result<Self> {
-        let executor = Arc::new(Executor::new());
+    pub(crate) fn start(executor: Arc<Executor<'static>>) -> io::Result<Self> {
         let (running, ended) = smol::channel::bounded(1);
-        let worker = Arc::clone(&executor);
         // It only ever ends because the channel is closed.
         let work = move || {
-            let _ = smol::block_on(worker.run(ended.recv()));
+            let _ = smol::block_on(executor.run(ended.recv()));
         };
         thread::Builder::new().name("redial".to_owned()).spawn(work)?;
-        Ok(Self { executor, _running: running })
-    }
-
-    pub(crate) fn executor(&self) -> Arc<Executor<'static>> {
-        Arc::clone(&self.executor)
+        Ok(Self { _running: running })
     }
 }

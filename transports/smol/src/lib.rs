@@ -14,7 +14,7 @@ mod background;
 
 use core::net::SocketAddr;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Instant, SystemTime};
 
 use redial_client::{
@@ -41,8 +41,9 @@ pub fn client() -> ClientBuilder {
 ///
 /// What the system says where it has no thread to give.
 pub fn blocking() -> io::Result<blocking::ClientBuilder> {
-    let background = Background::start()?;
-    let client = Client::builder(Smol::with_executor(background.executor()));
+    let executor = Arc::new(Executor::new());
+    let client = Client::builder(Smol::with_executor(&executor));
+    let background = Background::start(executor)?;
     Ok(blocking::ClientBuilder::from_parts(client, background))
 }
 
@@ -50,7 +51,9 @@ pub fn blocking() -> io::Result<blocking::ClientBuilder> {
 #[derive(Clone, Debug)]
 pub struct Smol {
     /// `None` stands for the global one.
-    executor: Option<Arc<Executor<'static>>>,
+    ///
+    /// Not held: what runs on an executor holds this, and would keep the executor for ever.
+    executor: Option<Weak<Executor<'static>>>,
     origin: Instant,
 }
 
@@ -60,9 +63,11 @@ impl Smol {
         Self { executor: None, origin: Instant::now() }
     }
 
-    /// smol with this executor, which the caller runs for as long as there are calls.
-    pub fn with_executor(executor: Arc<Executor<'static>>) -> Self {
-        Self { executor: Some(executor), origin: Instant::now() }
+    /// smol with this executor, which the caller keeps and runs for as long as there are calls.
+    ///
+    /// When the caller drops it, every connection on it closes, and no other can be made.
+    pub fn with_executor(executor: &Arc<Executor<'static>>) -> Self {
+        Self { executor: Some(Arc::downgrade(executor)), origin: Instant::now() }
     }
 }
 
@@ -122,7 +127,12 @@ impl Runtime for Smol {
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
         match &self.executor {
-            Some(executor) => executor.spawn(task).detach(),
+            Some(executor) => {
+                // A task that is dropped says so: nobody waits for it in vain.
+                if let Some(executor) = executor.upgrade() {
+                    executor.spawn(task).detach();
+                }
+            }
             None => smol::spawn(task).detach(),
         }
     }

@@ -100,7 +100,7 @@ pub(crate) fn run(load: &Load) {
         }),
         Stack::Smol => {
             let executor = Arc::new(smol::Executor::new());
-            let runtime = redial_smol::Smol::with_executor(Arc::clone(&executor));
+            let runtime = redial_smol::Smol::with_executor(&executor);
             let work = time(slots(runtime, load), load, |slot| executor.spawn(slot));
             smol::block_on(executor.run(work))
         }

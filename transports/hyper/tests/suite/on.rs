@@ -48,7 +48,7 @@ impl Flavour {
             Self::SmolGlobal => smol::block_on(bounded(test(on(Base::Smol(Smol::new()))))),
             Self::SmolOwnExecutor => {
                 let executor = Arc::new(Executor::new());
-                let on = on(Base::Smol(Smol::with_executor(Arc::clone(&executor))));
+                let on = on(Base::Smol(Smol::with_executor(&executor)));
                 smol::block_on(executor.run(bounded(test(on))));
             }
             Self::AsyncStd => {
