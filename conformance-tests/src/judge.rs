@@ -1,6 +1,7 @@
 //! Compares what was seen with what a scenario requires.
 
 use core::time::Duration;
+use std::collections::BTreeSet;
 
 use redial_client::{AttemptRecord, Wait};
 use redial_engine::PauseCause;
@@ -44,7 +45,7 @@ fn judge_call(scenario: &Scenario, call: &Call, seen: &CallSeen) -> Vec<String> 
         }
         Some(_) => {}
     }
-    if end != Some(End::Cancelled) {
+    if !call.open && end != Some(End::Cancelled) {
         wrong.extend(judge_attempts(call, &seen.attempts));
         wrong.extend(judge_waits(scenario, call, &seen.attempts));
         if call.reason != seen.reason {
@@ -201,6 +202,9 @@ fn judge_sighting(sighting: &Sighting, seen: &Seen, logs: &[Log]) -> Vec<String>
         Sighting::AllClosedAfterDrop { within } => complain(seen.left_open.1 == 0, || {
             format!("{} connections are open {within:?} after the client", seen.left_open.1)
         }),
+        Sighting::WaitsDiffer => complain(waits_differ(&seen.calls), || {
+            "two calls wait equally long before the same retry".to_owned()
+        }),
         Sighting::Gap { origin, after, least } => {
             let requests = log(origin).requests();
             let gap = match requests.get(*after..) {
@@ -212,6 +216,13 @@ fn judge_sighting(sighting: &Sighting, seen: &Seen, logs: &[Log]) -> Vec<String>
             })
         }
     }
+}
+
+fn waits_differ(calls: &[CallSeen]) -> bool {
+    let mut waits = BTreeSet::new();
+    let all = calls.iter().flat_map(|call| &call.attempts);
+    let mut all = all.filter_map(|record| record.wait.map(|wait| (record.number, wait.length)));
+    all.all(|wait| waits.insert(wait)) && !waits.is_empty()
 }
 
 fn complain(right: bool, complaint: impl FnOnce() -> String) -> Vec<String> {

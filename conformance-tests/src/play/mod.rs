@@ -70,6 +70,7 @@ impl Play {
                 | Sighting::RequestCount { .. }
                 | Sighting::Connections { .. }
                 | Sighting::PeakOpen { .. }
+                | Sighting::WaitsDiffer
                 | Sighting::Gap { .. } => {}
             }
         }

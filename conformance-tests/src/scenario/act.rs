@@ -63,6 +63,9 @@ pub struct Call {
     pub idempotency_key: bool,
     /// What each attempt must come to.
     pub attempts: Vec<Attempted>,
+    /// Whether that, the waits and the reason are left open, because the network decides a race:
+    /// then only the end is looked at, and what the origins saw.
+    pub open: bool,
     /// Why each wait must be made, and how long it must be.
     pub waits: Waits,
     /// Why the call must give up, where it must.
@@ -94,6 +97,7 @@ impl Call {
             read_timeout: None,
             idempotency_key: false,
             attempts: Vec::new(),
+            open: false,
             waits: Waits::Backoff,
             reason: None,
             end: None,
@@ -196,6 +200,11 @@ impl Call {
     pub fn then(mut self, attempt: impl Into<Attempted>) -> Self {
         self.attempts.push(attempt.into());
         self
+    }
+
+    /// It must end so, whatever its attempts come to.
+    pub fn somehow(self, end: End) -> Self {
+        Self { open: true, end: Some(end), ..self }
     }
 
     /// What its waits must be.

@@ -45,6 +45,8 @@ pub enum Sighting {
         /// How long that may take.
         within: Duration,
     },
+    /// No two calls wait equally long before the same retry (R-B-3).
+    WaitsDiffer,
     /// Some time passes between the arrivals of two requests.
     Gap {
         /// Which origin.

@@ -3,13 +3,19 @@
 //! A row is written as what it proves (`Scenario::new`), what the origin does (`origin`), what the
 //! client does and what must come of it (`call`), and what the origin must have seen (`sees`).
 
+mod backoff;
+mod deadlines;
 mod decisions;
+mod hints;
+
+use core::time::Duration;
 
 use crate::{Reply, Scenario, Step};
 
 /// Every scenario, group by group.
 pub fn scenarios() -> Vec<Scenario> {
-    [decisions::all()].into_iter().flatten().collect()
+    let groups = [decisions::all(), backoff::all(), hints::all(), deadlines::all()];
+    groups.into_iter().flatten().collect()
 }
 
 /// A good answer.
@@ -25,4 +31,17 @@ fn status(status: u16) -> Reply {
 /// One reply, as what is done to a request.
 fn reply(reply: &Reply) -> Vec<Step> {
     vec![reply.step()]
+}
+
+/// Waits for the client to close the connection, for longer than any client here takes.
+const fn await_close() -> Step {
+    Step::AwaitClose { within: seconds(15) }
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
 }
