@@ -23,28 +23,15 @@
 //! rewound: a request with a body that curl would send again fails instead. A POST reaches a server
 //! once, whatever becomes of the connection (R-X-6); it pays with a connection of its own.
 //!
-//! What is left, each with its reason:
+//! What is left is in [`DECLARED`], each with its reason, and with the test that holds it to that.
+//! Besides:
 //!
 //! | where | what happens | why |
 //! |---|---|---|
-//! | a repeatable request without a body, on a kept connection that has died | curl sends it again, at most five times | no option of curl's |
-//! | the same on an HTTP/2 stream that is refused, or given up by GOAWAY | the same; then [`Reset`](redial_engine::FailureKind::Reset), and nothing says that it is unsent | the server has not processed it |
-//! | a request with a body that curl would have sent again | [`Closed`](redial_engine::FailureKind::Closed), delivery unknown | `CURLE_SEND_FAIL_REWIND` is all that there is to see |
 //! | methods that are not repeatable, with [`Protocol::Negotiated`] | HTTP/1.1 | curl would share an HTTP/2 connection, and so reuse it |
-//! | a response head | arrives with the first byte of the body; until then nothing tells a slow server from a silent one, so that the read timeout starts after the connect timeout where there is no body to upload | isahc's `handler.rs`: the future completes in `write` |
 //! | a complete body over TLS whose connection ends without close_notify | an error | curl's rustls backend |
-//! | a dropped call | its future is gone at once, its slot is free when curl lets go: with the next byte, or after the read timeout and 5 s | curl looks at a transfer when bytes move |
-//! | a head of more than 300 KiB, a malformed chunk | [`Reset`](redial_engine::FailureKind::Reset) | `CURLE_RECV_ERROR`, as for a reset |
-//! | HTTP/2: frames that are none | [`Closed`](redial_engine::FailureKind::Closed) | `CURLE_HTTP2`, as for the end of a connection |
-//! | an answer to nobody, waiting on an idle connection | taken for the answer to the next request | curl looks at the connection, not at its bytes |
-//! | `Accept` | `*/*` where the caller sets none, which means the same (RFC 9110 12.5.1) | isahc cannot say "none" to curl |
-//! | `User-Agent`, and `Content-Type` of a POST | sent empty where the caller sets none | the same: isahc's own value, or `application/x-www-form-urlencoded`, would be sent |
-//! | pool events of an observer | of connections only that they were opened or used again, and that with the response head; the figures have what was closed | curl does not tell |
 //! | idle connections | those of the handle are closed together, when no request is on any of them; the idle time for the single one is checked when it would be reused | isahc has no way to close one |
-//! | TLS: no common version, a handshake that was cut | [`FailureKind::Tls`](redial_engine::FailureKind::Tls) | both are `CURLE_SSL_CONNECT_ERROR` |
 //! | client certificates | on Linux only | curl's rustls backend takes them as files alone, and a key is not to be on a disk |
-//! | 1,024 or more open descriptors | [`DescriptorLimit`], final | libcurl as isahc builds it waits with `select` |
-//! | paths with `.` or `..` segments, header values that are not ASCII, HEAD with a body | refused, nothing is sent | curl would change or misread them |
 //!
 //! # Code map, in the order of a request
 //!
@@ -61,6 +48,7 @@
 //! | `response.rs` | the response body |
 //! | `watch.rs` | when an exchange has been silent for too long |
 //! | `classify.rs` | from curl's codes to a kind and a delivery |
+//! | `declared.rs` | what is otherwise than the requirements say, as data |
 //! | `descriptors.rs` | whether the process has more open files than curl can wait for |
 //! | `clock.rs` | the clock, and the one thread that all timers share |
 //!
@@ -70,6 +58,7 @@
 mod classify;
 mod clock;
 mod connections;
+mod declared;
 mod descriptors;
 mod exchange;
 mod file;
@@ -83,6 +72,7 @@ mod upload;
 mod watch;
 
 pub use classify::CurlError;
+pub use declared::{DECLARED, Declared, DeclaredRow, Requests};
 pub use descriptors::DescriptorLimit;
 pub use request::Unsendable;
 pub use transport::{Isahc, IsahcTransport, StartError};

@@ -88,6 +88,14 @@ fn the_wire_shows_what_the_caller_asked_for() {
 }
 
 #[test]
+fn a_percent_encoding_is_sent_in_upper_case() {
+    // As RFC 3986 6.2.2.1 writes it, and curl in a path whatever the caller wrote.
+    let server = replies([ok()]);
+    block_on(client().get(server.url("/a%2fb%zz?c=%e2%82%ac&d=%7e")).send()).unwrap();
+    assert_eq!(finish(server).requests()[0].target, "/a%2Fb%zz?c=%e2%82%ac&d=%7e");
+}
+
+#[test]
 fn a_host_of_the_callers_own_replaces_the_urls() {
     let server = replies([ok()]);
     let call = client().get(server.url("/")).header("host", "example.org");

@@ -154,6 +154,40 @@ fn a_short_body_is_no_success() {
     });
 }
 
+/// R-X-4: the end of the connection is no end of a head, where nothing says that it may be one.
+#[test]
+fn a_head_that_is_cut_is_a_failure_unless_it_says_how_its_body_ends() {
+    let cut = |lines: &str| vec![write(&format!("HTTP/1.1 200 OK\r\n{lines}")), Step::Close];
+    let rows = [
+        ("", None),
+        ("x: y\r\n", None),
+        ("content-le", None),
+        ("content-length: 2\r\n", None),
+        ("content-length: 2\r\nx", None),
+        // Declared.
+        ("content-length: 0\r\n", Some(200)),
+        ("connection: close\r\n", Some(200)),
+        ("transfer-encoding: chunked\r\n", Some(200)),
+    ];
+    each(
+        rows.map(|(lines, status)| (lines, cut(lines), status)),
+        |name, server, client, status| {
+            let call = client.get(server.url("/")).max_attempts(NonZeroU32::MIN);
+            let seen = block_on(call.send());
+            match (seen, status) {
+                (Ok(response), Some(status)) => {
+                    assert_eq!(
+                        (response.status().as_u16(), response.text().as_ref()),
+                        (status, "")
+                    );
+                }
+                (Err(error), None) => assert_eq!(error.kind(), FailureKind::Truncated, "{name}"),
+                (seen, _) => panic!("{name}: {seen:?}"),
+            }
+        },
+    );
+}
+
 /// What is unusual, and right all the same: the status, the body, and whether the connection serves
 /// the next request too.
 #[test]

@@ -116,6 +116,25 @@ fn a_handshake_that_comes_to_nothing_sends_nothing() {
     }
 }
 
+/// R-T-2, as it is declared: curl hands over a head with the first byte of the body, so that bytes
+/// of the head are no life of the server's.
+#[test]
+fn a_head_that_trickles_is_bounded() {
+    let line = b"x: y\r\n".to_vec();
+    let trickle = |bytes| Step::WriteSlowly { bytes, piece: 6, gap: Duration::from_millis(50) };
+    let head = b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n".to_vec();
+    // Slow, but within the connect and the read timeout together.
+    let slow = [line.repeat(6), b"\r\n".to_vec()].concat();
+    let server = always(vec![Step::Write(head.clone()), trickle(slow)]);
+    assert_eq!(send(&server.url("/"), 0, timeouts(SHORT)).unwrap(), 200);
+    // Without an end.
+    let server = always(vec![Step::Write(head), trickle(line.repeat(10_000))]);
+    let began = Instant::now();
+    let failure = send(&server.url("/"), 0, timeouts(SHORT)).unwrap_err().failure();
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::ReadTimeout, Delivery::Unknown));
+    assert!(began.elapsed() >= SHORT * 2 && began.elapsed() < SOON);
+}
+
 #[test]
 fn a_caller_that_reads_slowly_trips_no_timeout() {
     // R-T-2: only waiting for bytes is silence. The second half comes long after the first, but

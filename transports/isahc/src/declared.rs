@@ -1,0 +1,259 @@
+//! What isahc does otherwise than the requirements say, as data.
+
+/// A requirement that isahc meets otherwise, because curl leaves no choice.
+///
+/// Tests hold each of them to what it says: where curl does better one day, they fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Declared {
+    /// The ids of the requirements that it is about.
+    pub requirements: &'static [&'static str],
+    /// The rows of the wire vectors in which it shows.
+    pub rows: &'static [DeclaredRow],
+    /// What holds instead.
+    pub instead: &'static str,
+    /// Why: what curl 8.22 or isahc 2.0 does, and where.
+    pub because: &'static str,
+    /// The test that holds it to that.
+    pub shown_by: &'static str,
+}
+
+/// What is seen instead in one row of the wire vectors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DeclaredRow {
+    /// The id of the row.
+    pub id: &'static str,
+    /// The requests for which it is so.
+    pub requests: Requests,
+    /// Each outcome that may be seen: `closed unknown` for a kind and a delivery, `response 408`
+    /// for a status.
+    pub seen: &'static [&'static str],
+    /// How often the server sees the request at most.
+    pub sent: usize,
+}
+
+/// A part of all requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Requests {
+    /// All of them.
+    All,
+    /// Those whose method may be repeated (R-D-4).
+    Repeatable,
+    /// Those whose method must not be repeated.
+    Unrepeatable,
+}
+
+const fn all(id: &'static str, seen: &'static [&'static str]) -> DeclaredRow {
+    DeclaredRow { id, requests: Requests::All, seen, sent: 1 }
+}
+
+const fn repeatable(id: &'static str, seen: &'static [&'static str], sent: usize) -> DeclaredRow {
+    DeclaredRow { id, requests: Requests::Repeatable, seen, sent }
+}
+
+const fn unrepeatable(id: &'static str, seen: &'static [&'static str]) -> DeclaredRow {
+    DeclaredRow { id, requests: Requests::Unrepeatable, seen, sent: 1 }
+}
+
+const CLOSED: &[&str] = &["closed unknown"];
+const RESET: &[&str] = &["reset unknown"];
+/// curl says the same of both, and may say it late.
+const NO_HTTP2: &[&str] = &["closed unknown", "read_timeout unknown"];
+const EITHER: &[&str] = &["reset unknown", "closed unknown"];
+
+/// Makes the table, and its documentation of the same words.
+macro_rules! declare {
+    ($({
+        requirements: [$first:literal $(, $more:literal)*],
+        rows: [$($row:expr),* $(,)?],
+        instead: $instead:literal,
+        because: $because:literal,
+        shown_by: $shown_by:literal,
+    })*) => {
+        /// Every requirement that isahc meets otherwise, with the reason.
+        ///
+        /// | requirement | what holds instead | why |
+        /// |---|---|---|
+        $(#[doc = concat!("| ", $first, $(", ", $more,)* " | ", $instead, " | ", $because, " |")])*
+        pub const DECLARED: &[Declared] = &[$(Declared {
+            requirements: &[$first $(, $more)*],
+            rows: &[$($row),*],
+            instead: $instead,
+            because: $because,
+            shown_by: $shown_by,
+        }),*];
+    };
+}
+
+declare! {
+    {
+        requirements: ["R-D-7"],
+        rows: [
+            repeatable("keepalive-close-race", &["response 200"], 2),
+            repeatable("keepalive-rst-race", &["response 200"], 2),
+        ],
+        instead: "what may be repeated and has no body is sent again by curl itself, where the \
+                  kept connection that it went over breaks before any answer: at most five times",
+        because: "`lib/transfer.c`, `Curl_retry_request`; no option switches it off",
+        shown_by: "wire::every_row_with_a_method_that_may_be_repeated",
+    }
+    {
+        requirements: ["R-D-7", "R-P-7"],
+        rows: [
+            unrepeatable("keepalive-close-race", &["response 200"]),
+            unrepeatable("keepalive-rst-race", &["response 200"]),
+        ],
+        instead: "what must not be repeated has a connection of its own, and so no race to lose",
+        because: "the same: curl re-sends on reused connections alone",
+        shown_by: "wire::every_row_with_a_method_that_may_not_be_repeated",
+    }
+    {
+        requirements: ["R-D-7"],
+        rows: [],
+        instead: "a request with a body, whose kept connection has died, fails as `Closed` with \
+                  delivery `Unknown`, and is on no connection twice",
+        because: "the body cannot be rewound: `CURLE_SEND_FAIL_REWIND` is all that there is to see",
+        shown_by: "wire::a_request_with_a_body_is_never_sent_twice_whatever_its_method",
+    }
+    {
+        requirements: ["R-D-7", "R-X-7"],
+        rows: [
+            repeatable("h2-refused-stream", RESET, 6),
+            repeatable("h2-goaway-unprocessed", RESET, 6),
+            repeatable("h2-goaway-before-request", RESET, 6),
+            unrepeatable("h2-refused-stream", EITHER),
+            unrepeatable("h2-goaway-unprocessed", EITHER),
+            unrepeatable("h2-goaway-before-request", EITHER),
+        ],
+        instead: "a refused stream is tried five times more, on a connection each, where the \
+                  request may be repeated; nothing says then that it is unsent",
+        because: "`lib/transfer.c`, `Curl_retry_request`, on `refused_stream`; it ends as \
+                  `CURLE_RECV_ERROR`",
+        shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
+    }
+    {
+        requirements: ["R-D-3", "R-X-8"],
+        rows: [all("h2-bad-frame", NO_HTTP2), all("h2-http1-reply", NO_HTTP2)],
+        instead: "frames that are none count as the end of the connection",
+        because: "`lib/http2.c` says `CURLE_HTTP2` of both",
+        shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
+    }
+    {
+        requirements: ["R-P-6"],
+        rows: [all("h2-max-streams-0", &["read_timeout unknown"])],
+        instead: "waiting for a stream is waiting for the answer",
+        because: "`lib/http2.c` submits the stream, nghttp2 holds it back; nobody is told",
+        shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
+    }
+    {
+        requirements: ["R-D-3"],
+        rows: [all("h2-goaway-midbody", &["truncated answered"])],
+        instead: "a body that a GOAWAY cuts off is `Truncated`",
+        because: "`lib/http2.c`, `stream_recv`: `CURLE_PARTIAL_FILE`, as for any end",
+        shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
+    }
+    {
+        requirements: ["R-T-2"],
+        rows: [],
+        instead: "a response head that trickles has the connect and the read timeout together to \
+                  come to its first body byte",
+        because: "isahc's `handler.rs` completes the future in `write`, with the body's first byte",
+        shown_by: "timeouts::a_head_that_trickles_is_bounded",
+    }
+    {
+        requirements: ["R-T-7"],
+        rows: [],
+        instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \
+                  or after the read timeout and 5 s",
+        because: "isahc's `handler.rs` looks for a dropped future in its callbacks alone",
+        shown_by: "pool::a_dropped_request_to_a_silent_server_frees_its_slot_with_the_reaper",
+    }
+    {
+        requirements: ["R-X-2"],
+        rows: [all("huge-head", RESET)],
+        instead: "a head beyond curl's own limit of 300 KiB is a `Reset`; below that the \
+                  transport looks for itself, and knows",
+        because: "`lib/http.c`, \"Too large response headers\", is `CURLE_RECV_ERROR`",
+        shown_by: "hostile::the_limit_of_curl_itself_is_a_bound_too",
+    }
+    {
+        requirements: ["R-D-3", "R-X-3"],
+        rows: [all("bad-chunk-size", &["reset answered"])],
+        instead: "a malformed chunk is a `Reset`",
+        because: "`lib/http_chunks.c` says `CURLE_RECV_ERROR` of each",
+        shown_by: "wire::every_row_with_a_method_that_may_be_repeated",
+    }
+    {
+        requirements: ["R-X-3"],
+        rows: [repeatable("unsolicited-408", &["response 408"], 0)],
+        instead: "what came over an idle connection is taken for the answer to the next request",
+        because: "`lib/url.c` looks at the connection, not at its bytes, before it is reused",
+        shown_by: "wire::every_row_with_a_method_that_may_be_repeated",
+    }
+    {
+        requirements: ["R-D-3", "R-X-4"],
+        rows: [all("100-then-close", CLOSED), all("partial-status-close", CLOSED)],
+        instead: "a head that is cut before its first whole line is `Closed`, not `Truncated`",
+        because: "`lib/http.c`, \"Empty reply from server\", is `CURLE_GOT_NOTHING`",
+        shown_by: "wire::every_row_with_a_method_that_may_be_repeated",
+    }
+    {
+        requirements: ["R-X-4"],
+        rows: [],
+        instead: "a head that is cut after lines that say how the body ends is taken as whole: \
+                  `Ok` where they allow an empty body",
+        because: "`lib/http.c` ends a head with its connection",
+        shown_by: "hostile::a_head_that_is_cut_is_a_failure_unless_it_says_how_its_body_ends",
+    }
+    {
+        requirements: ["R-X-5"],
+        rows: [],
+        instead: "a handshake that was cut is `Tls`, and final, as one without a common version",
+        because: "both are `CURLE_SSL_CONNECT_ERROR`",
+        shown_by: "timeouts::a_handshake_that_comes_to_nothing_sends_nothing",
+    }
+    {
+        requirements: ["R-D-3"],
+        rows: [],
+        instead: "with 1,024 or more open descriptors a new connection fails as `LocalLimit`, \
+                  final, and the source says what to do",
+        because: "curl-sys defines `HAVE_POLL_FINE`, curl reads `HAVE_POLL`: it waits by `select`",
+        shown_by: "descriptors::two_thousand_open_files_are_no_dead_network",
+    }
+    {
+        requirements: ["R-C-13"],
+        rows: [],
+        instead: "`Accept: */*` is sent where the caller sets none, which means the same (RFC \
+                  9110 12.5.1); `User-Agent`, and `Content-Type` of a POST with a body, are sent \
+                  empty where there is none",
+        because: "isahc's `parsing.rs`, `header_to_curl_string`, writes no header in the way in \
+                  which curl takes it for \"none\", and `client.rs` adds a `User-Agent` of its own",
+        shown_by: "calls::the_wire_shows_what_the_caller_asked_for",
+    }
+    {
+        requirements: ["R-C-13"],
+        rows: [],
+        instead: "the digits of a percent-encoding in the path are sent in upper case (RFC 3986 6.2.2.1)",
+        because: "`lib/urlapi.c` writes the URL anew",
+        shown_by: "calls::a_percent_encoding_is_sent_in_upper_case",
+    }
+    {
+        requirements: ["R-C-3"],
+        rows: [],
+        instead: "paths with `.` or `..` segments, header values that are not ASCII and a HEAD \
+                  with a body are refused, and nothing is sent",
+        because: "`lib/urlapi.c` resolves the first, isahc's `parsing.rs` panics at the second, \
+                  and to curl the third is a request whose response has a body",
+        shown_by: "calls::what_isahc_would_change_is_refused_before_anything_is_sent",
+    }
+    {
+        requirements: ["R-O-2", "R-P-9"],
+        rows: [],
+        instead: "of connections an observer hears only that they were opened or used again, and \
+                  that with the response head; the figures are bounds from above",
+        because: "curl does not tell",
+        shown_by: "pool::an_observer_is_told_what_curl_tells",
+    }
+}
