@@ -53,10 +53,13 @@
 
 #![forbid(unsafe_code)]
 
+mod certificates;
 mod connection;
 pub mod declared;
 mod harness;
+mod http2;
 mod judge;
+mod link;
 mod log;
 mod play;
 mod reply;
@@ -69,13 +72,17 @@ mod script;
 mod server;
 mod shared;
 mod socket;
+mod step;
 mod subject;
+mod tls;
 mod unfinished;
 mod wire;
 
+pub use certificates::ClientIdentity;
 pub use harness::harness;
+pub use http2::{ErrorCode, Frame, Http2, LastStream};
 pub use judge::judge;
-pub use log::{Closing, ConnectionRecord, Log, RequestRecord};
+pub use log::{BODY_KEPT, Closing, ConnectionRecord, Log, RequestRecord, TlsRecord};
 pub use play::{CallSeen, EndSeen, Figures, Place, Play, RealTime, Seen, Time};
 pub use reply::Reply;
 pub use report::{Counts, Played, Report, Verdict};
@@ -86,9 +93,11 @@ pub use scenario::{
     QUICK_TIMEOUT, Reading, RequestSeen, Scenario, Setup, Sighting, Url, Waited, Waits,
 };
 pub use scenarios::scenarios;
-pub use script::{Plan, Script, Step};
+pub use script::{Plan, Script};
 pub use server::{FaultServer, GRACE};
 pub use socket::PATIENCE;
+pub use step::Step;
 pub use subject::{Declaration, PlayError, Subject};
+pub use tls::{Certificate, Handshake, Tls};
 pub use unfinished::{Leftover, StepError, Unfinished};
 pub use wire::{WIRE_TIMEOUT, WireRow, wire_h1};

@@ -1,13 +1,15 @@
-//! HTTP/1.1 responses, written pleasantly.
+//! Responses, written pleasantly.
 
 use core::time::Duration;
 
-use crate::Step;
+use crate::http2::MAX_PAYLOAD;
+use crate::{Frame, Step};
 
-/// One HTTP/1.1 response, to be turned into the bytes of a [`Step`].
+/// One response, of either protocol, to be sent by a [`Step`].
 ///
-/// The body is framed by `Content-Length` unless [`Reply::chunked`] or [`Reply::raw`] says
-/// otherwise. Nothing is checked: a reply may be as wrong as a test needs it to be.
+/// It says `Content-Length` unless [`Reply::chunked`] or [`Reply::raw`] says otherwise. Over HTTP/2
+/// frames say where the body ends, whatever the headers do. Nothing is checked: a reply may be as
+/// wrong as a test needs it to be.
 ///
 /// ```
 /// use redial_conformance::Reply;
@@ -20,9 +22,9 @@ use crate::Step;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reply {
-    status: u16,
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
     framing: Framing,
 }
 
@@ -60,23 +62,47 @@ impl Reply {
         self
     }
 
-    /// The status line, the header lines and the empty line, as they go over the wire.
+    /// The status line, the header lines and the empty line, as they go over the wire of HTTP/1.1.
     pub fn head(&self) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} {}\r\n", self.status, reason(self.status));
-        for (name, value) in &self.headers {
+        for (name, value) in self.fields() {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        match self.framing {
-            Framing::Length if is_bodiless(self.status) => {}
-            Framing::Length => head.push_str(&format!("content-length: {}\r\n", self.body.len())),
-            Framing::Chunked(_) => head.push_str("transfer-encoding: chunked\r\n"),
-            Framing::Raw => {}
+        if matches!(self.framing, Framing::Chunked(_)) {
+            head.push_str("transfer-encoding: chunked\r\n");
         }
         head.push_str("\r\n");
         head.into_bytes()
     }
 
-    /// The whole response, as it goes over the wire.
+    /// The fields of the head that both protocols have.
+    pub(crate) fn fields(&self) -> Vec<(String, String)> {
+        let mut fields = self.headers.clone();
+        if self.framing == Framing::Length && !is_bodiless(self.status) {
+            fields.push(("content-length".to_owned(), self.body.len().to_string()));
+        }
+        fields
+    }
+
+    /// The frames of the whole response over HTTP/2: its head, and DATA that ends the stream. An
+    /// interim response (1xx) ends nothing.
+    pub fn frames(&self) -> Vec<Frame> {
+        let head = Frame::head(self);
+        if self.is_interim() {
+            return vec![head];
+        }
+        let pieces: Vec<_> = self.body.chunks(MAX_PAYLOAD).collect();
+        let Some((last, pieces)) = pieces.split_last() else { return vec![head.end_stream()] };
+        let pieces = pieces.iter().map(|piece| Frame::data(*piece));
+        [head].into_iter().chain(pieces).chain([Frame::data(*last).end_stream()]).collect()
+    }
+
+    /// Whether another response to the same request is to follow.
+    pub(crate) fn is_interim(&self) -> bool {
+        matches!(self.status, 100..=199)
+    }
+
+    /// The whole response, as it goes over the wire of HTTP/1.1.
     pub fn bytes(&self) -> Vec<u8> {
         let mut bytes = self.head();
         match self.framing {
@@ -88,12 +114,12 @@ impl Reply {
 
     /// The step that sends the whole response at once.
     pub fn step(&self) -> Step {
-        Step::Write(self.bytes())
+        Step::Respond(self.clone())
     }
 
     /// The step that sends the whole response, `piece` bytes every `gap`.
     pub fn slowly(&self, piece: usize, gap: Duration) -> Step {
-        Step::WriteSlowly { bytes: self.bytes(), piece, gap }
+        Step::RespondSlowly { reply: self.clone(), piece, gap }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The syntax of an HTTP/1.1 request: bytes in, no IO.
+//! The syntax of a request of HTTP/1.1, and what every request has: bytes in, no IO.
 
 use core::error::Error;
 use core::fmt;
@@ -26,6 +26,13 @@ pub enum Malformed {
     Chunk,
     /// The head, a line or the body is longer than this server keeps.
     TooLarge,
+    /// A connection of HTTP/2 does not begin with its preface.
+    Preface,
+    /// A frame of HTTP/2 has a length or a stream that its type cannot have, or comes where it
+    /// cannot be.
+    Frame,
+    /// A header block of HTTP/2 cannot be decoded, or has no method or path.
+    HeaderBlock,
 }
 
 impl fmt::Display for Malformed {
@@ -36,6 +43,9 @@ impl fmt::Display for Malformed {
             Self::Framing => "the length of the body is unknown or told in two ways",
             Self::Chunk => "a chunk has no size or no CR LF at its end",
             Self::TooLarge => "the request is longer than this server keeps",
+            Self::Preface => "the connection does not begin with the preface of HTTP/2",
+            Self::Frame => "a frame has the wrong length or stream, or comes at the wrong place",
+            Self::HeaderBlock => "a header block cannot be decoded, or has no method or path",
         })
     }
 }

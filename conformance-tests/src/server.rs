@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use socket2::{Domain, Socket as RawSocket, Type};
 
+use crate::certificates::Security;
 use crate::connection::Connection;
 use crate::shared::{Phase, Shared, ThreadCount};
 use crate::socket::Socket;
-use crate::{Closing, Leftover, Log, Plan, Script, StepError, Unfinished};
+use crate::{ClientIdentity, Closing, Leftover, Log, Plan, Script, StepError, Tls, Unfinished};
 
 /// How long [`FaultServer::finish`] lets what has begun come to its end.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -30,6 +31,7 @@ pub struct FaultServer {
     address: SocketAddr,
     script: Arc<Script>,
     shared: Arc<Shared>,
+    security: Option<Arc<Security>>,
     acceptor: Option<JoinHandle<Vec<JoinHandle<()>>>>,
     /// Keeps the port while nobody listens on it, so that no other program can.
     _reserved: Option<RawSocket>,
@@ -40,14 +42,15 @@ impl FaultServer {
     ///
     /// # Errors
     ///
-    /// When the system has no port or no thread to give.
+    /// When the system has no port or no thread to give, or a certificate cannot be made.
     pub fn start(script: Script) -> io::Result<Self> {
         let shared = Arc::new(Shared::new());
+        let security = script.tls().map(Security::new).transpose()?.map(Arc::new);
         let script = Arc::new(script);
         if script.plan() == &Plan::Refused {
             let (reserved, address) = reserve()?;
             let _reserved = Some(reserved);
-            return Ok(Self { address, script, shared, acceptor: None, _reserved });
+            return Ok(Self { address, script, shared, security, acceptor: None, _reserved });
         }
         let listener = TcpListener::bind(loopback())?;
         let address = listener.local_addr()?;
@@ -58,11 +61,13 @@ impl FaultServer {
             listener,
             script: Arc::clone(&script),
             shared: Arc::clone(&shared),
+            security: security.clone(),
             threads: Vec::new(),
             short: false,
         };
         let acceptor = spawn("fault-server", || acceptor.run())?;
-        Ok(Self { address, script, shared, acceptor: Some(acceptor), _reserved: None })
+        let acceptor = Some(acceptor);
+        Ok(Self { address, script, shared, security, acceptor, _reserved: None })
     }
 
     /// The address on which the server listens.
@@ -70,9 +75,28 @@ impl FaultServer {
         self.address
     }
 
-    /// The URL of `path`, which begins with a slash, on this server.
+    /// The URL of `path`, which begins with a slash, on this server: `https` where its script is
+    /// secured, else `http`.
     pub fn url(&self, path: &str) -> String {
-        format!("http://{}{path}", self.address)
+        self.url_by(&self.address.ip().to_string(), path)
+    }
+
+    /// The same, by another name of this machine, such as `localhost`.
+    pub fn url_by(&self, host: &str, path: &str) -> String {
+        let scheme = if self.security.is_some() { "https" } else { "http" };
+        format!("{scheme}://{host}:{}{path}", self.address.port())
+    }
+
+    /// The certificate of the authority that vouches for this server, as PEM text: the only one
+    /// that clients should trust. It is made for this server alone. `None` where the script is not
+    /// secured.
+    pub fn roots(&self) -> Option<&str> {
+        self.security.as_ref().map(|security| security.roots.as_str())
+    }
+
+    /// A client's certificate that the same authority vouches for.
+    pub fn identity(&self) -> Option<&ClientIdentity> {
+        self.security.as_ref().map(|security| &security.identity)
     }
 
     /// What the clients have done so far: a copy, which does not change any more.
@@ -100,7 +124,10 @@ impl FaultServer {
 
     /// The lists that nobody came for.
     fn missing(&self, log: &Log) -> Vec<Leftover> {
-        match self.script.plan() {
+        let handshakes = self.script.tls().map_or(0, Tls::planned);
+        let handshakes = (log.connections().len()..handshakes)
+            .map(|connection| Leftover::HandshakeMissing { connection });
+        let lists: Vec<_> = match self.script.plan() {
             Plan::Refused => Vec::new(),
             Plan::Connections(lists) => (log.connections().len()..lists.len())
                 .map(|list| Leftover::ConnectionMissing { list })
@@ -108,7 +135,8 @@ impl FaultServer {
             Plan::Requests(lists) => (self.shared.claimed()..lists.len())
                 .map(|list| Leftover::RequestMissing { list })
                 .collect(),
-        }
+        };
+        handshakes.chain(lists).collect()
     }
 
     /// Ends every thread, after `grace` at the latest, and joins them.
@@ -140,6 +168,7 @@ struct Acceptor {
     listener: TcpListener,
     script: Arc<Script>,
     shared: Arc<Shared>,
+    security: Option<Arc<Security>>,
     threads: Vec<JoinHandle<()>>,
     /// Whether a lack of resources has been reported: once will do.
     short: bool,
@@ -185,12 +214,13 @@ impl Acceptor {
     fn start(&mut self, stream: Arc<TcpStream>, index: usize) -> io::Result<()> {
         self.threads.retain(|thread| !thread.is_finished());
         let socket = Socket::new(stream, Arc::clone(&self.shared), index)?;
-        let connection = Connection::new(socket, Arc::clone(&self.shared), index);
+        let mut connection = Connection::new(socket, Arc::clone(&self.shared), index);
+        let security = self.security.clone();
         let script = Arc::clone(&self.script);
         // Counted before it runs, so that no moment has a connection and no thread.
         let count = ThreadCount::new(Arc::clone(&self.shared));
         self.threads.push(spawn("fault-server-connection", move || {
-            connection.serve(&script);
+            connection.serve(&script, security.as_deref());
             drop(count);
         })?);
         Ok(())

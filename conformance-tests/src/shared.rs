@@ -8,7 +8,9 @@ use std::time::Instant;
 
 use crate::request::Head;
 use crate::socket::peek_end;
-use crate::{Closing, ConnectionRecord, Leftover, Log, RequestRecord};
+use crate::{
+    BODY_KEPT, Closing, ConnectionRecord, ErrorCode, Leftover, Log, RequestRecord, TlsRecord,
+};
 
 /// How far a server has come. Each phase follows the one before it and none returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,19 +127,43 @@ impl Shared {
         state.log.connections.push(ConnectionRecord {
             peer,
             accepted,
+            tls: None,
             closed: None,
+            ended: None,
             bytes_in: 0,
             bytes_out: 0,
+            peak_requests: 0,
         });
         index
     }
 
     /// Records how a connection ended; only the first record counts.
     pub(crate) fn closed(&self, connection: usize, closing: Closing) {
+        let ended = self.started.elapsed();
         let mut state = self.lock();
         state.open.retain(|(index, _)| *index != connection);
         if let Some(record) = state.log.connections.get_mut(connection) {
             record.closed.get_or_insert(closing);
+            record.ended.get_or_insert(ended);
+        }
+    }
+
+    /// Records how a TLS handshake ended.
+    pub(crate) fn shook_hands(
+        &self,
+        connection: usize,
+        record: impl FnOnce(Duration) -> TlsRecord,
+    ) {
+        let ended = self.started.elapsed();
+        if let Some(connection) = self.lock().log.connections.get_mut(connection) {
+            connection.tls = Some(record(ended));
+        }
+    }
+
+    /// Records how many requests are on a connection now.
+    pub(crate) fn requests_open(&self, connection: usize, count: usize) {
+        if let Some(record) = self.lock().log.connections.get_mut(connection) {
+            record.peak_requests = record.peak_requests.max(count);
         }
     }
 
@@ -154,30 +180,54 @@ impl Shared {
     }
 
     /// Records a request whose head has arrived and says which one it is.
-    pub(crate) fn request(&self, connection: usize, head: Head) -> usize {
+    pub(crate) fn request(&self, connection: usize, stream: Option<u32>, head: Head) -> usize {
         let arrived = self.started.elapsed();
-        push_request(&mut self.lock(), connection, arrived, head)
+        push_request(&mut self.lock(), connection, stream, arrived, head)
     }
 
     /// The same, and claims the next request list in the same moment, so that lists go to requests
     /// in the order of the log: the request, then the list.
-    pub(crate) fn claim(&self, connection: usize, head: Head) -> (usize, usize) {
+    pub(crate) fn claim(
+        &self,
+        connection: usize,
+        stream: Option<u32>,
+        head: Head,
+    ) -> (usize, usize) {
         let arrived = self.started.elapsed();
         let mut state = self.lock();
         let list = state.claimed;
         state.claimed += 1;
-        (push_request(&mut state, connection, arrived, head), list)
+        (push_request(&mut state, connection, stream, arrived, head), list)
     }
 
     pub(crate) fn body(&self, request: usize, bytes: &[u8]) {
         if let Some(record) = self.lock().log.requests.get_mut(request) {
-            record.body.extend_from_slice(bytes);
+            let room = BODY_KEPT.saturating_sub(record.body.len());
+            record.body.extend(bytes.iter().take(room));
+            record.body_length += bytes.len() as u64;
         }
     }
 
     pub(crate) fn complete(&self, request: usize) {
+        let ended = self.started.elapsed();
         if let Some(record) = self.lock().log.requests.get_mut(request) {
             record.complete = true;
+            record.ended.get_or_insert(ended);
+        }
+    }
+
+    /// Records whether the server acts on a request.
+    pub(crate) fn processed(&self, request: usize, processed: bool) {
+        if let Some(record) = self.lock().log.requests.get_mut(request) {
+            record.processed = processed;
+        }
+    }
+
+    /// Records that the client has reset the stream of a request.
+    pub(crate) fn reset(&self, request: usize, code: ErrorCode) {
+        let at = self.started.elapsed();
+        if let Some(record) = self.lock().log.requests.get_mut(request) {
+            record.reset.get_or_insert((at, code));
         }
     }
 
@@ -188,16 +238,27 @@ impl Shared {
     }
 }
 
-fn push_request(state: &mut State, connection: usize, arrived: Duration, head: Head) -> usize {
+fn push_request(
+    state: &mut State,
+    connection: usize,
+    stream: Option<u32>,
+    arrived: Duration,
+    head: Head,
+) -> usize {
     let index = state.log.requests.len();
     state.log.requests.push(RequestRecord {
         connection,
+        stream,
         arrived,
         method: head.method,
         target: head.target,
         headers: head.headers,
         body: Vec::new(),
+        body_length: 0,
         complete: false,
+        ended: None,
+        processed: false,
+        reset: None,
     });
     index
 }

@@ -2,13 +2,15 @@
 
 use core::mem::MaybeUninit;
 use core::time::Duration;
-use std::io::{self, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::io;
+use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustls::{ServerConfig, ServerConnection};
 use socket2::SockRef;
 
+use crate::link::Link;
 use crate::shared::{Phase, Shared};
 use crate::{Closing, StepError};
 
@@ -63,7 +65,7 @@ impl Wait {
 /// The server's end of one connection, with what was received and not yet used.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    stream: Arc<TcpStream>,
+    link: Link,
     shared: Arc<Shared>,
     index: usize,
     buffer: Vec<u8>,
@@ -84,8 +86,25 @@ impl Socket {
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(SLICE))?;
         stream.set_write_timeout(Some(SLICE))?;
+        let link = Link::new(stream, Arc::clone(&shared), index);
         let (buffer, scratch) = (Vec::new(), vec![0; CHUNK]);
-        Ok(Self { stream, shared, index, buffer, scratch, ended: None, write_closed: false })
+        Ok(Self { link, shared, index, buffer, scratch, ended: None, write_closed: false })
+    }
+
+    /// Makes a TLS handshake, after which everything goes through TLS.
+    pub(crate) fn secure(
+        &mut self,
+        config: Arc<ServerConfig>,
+        says_goodbye: bool,
+        wait: Wait,
+    ) -> Result<(), StepError> {
+        self.link.secure(config, says_goodbye).map_err(StepError::from_io)?;
+        self.repeat(wait, Link::shake_hands).map(drop)
+    }
+
+    /// The TLS of this connection, if it has any.
+    pub(crate) fn tls(&self) -> Option<&ServerConnection> {
+        self.link.tls()
     }
 
     /// Takes up to `most` bytes from the buffer, receiving some where it is empty.
@@ -105,19 +124,35 @@ impl Socket {
     /// Receives at least one byte more into the buffer.
     pub(crate) fn receive(&mut self, wait: Wait) -> Result<(), StepError> {
         let mut scratch = core::mem::take(&mut self.scratch);
-        let received = self.repeat(wait, |mut stream| stream.read(&mut scratch));
+        let received = self.repeat(wait, |link| link.read(&mut scratch));
         if let Ok(count) = received {
             self.buffer.extend(scratch.iter().take(count));
-            self.shared.received(self.index, count);
         }
         self.scratch = scratch;
         received.map(drop)
     }
 
+    /// Receives what comes within so long, which may be nothing: answers whether anything came.
+    pub(crate) fn receive_within(&mut self, length: Duration) -> Result<bool, StepError> {
+        // Zero would be no limit at all.
+        let slice = length.clamp(Duration::from_millis(1), SLICE);
+        let limited = self.link.stream().set_read_timeout(Some(slice));
+        let received = limited.map_err(StepError::from_io).and_then(|()| {
+            let wait = Wait::begin(slice);
+            match self.receive(wait) {
+                Ok(()) => Ok(true),
+                Err(StepError::TimedOut { .. }) => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        self.link.stream().set_read_timeout(Some(SLICE)).map_err(StepError::from_io)?;
+        received
+    }
+
     /// Waits until there is something to take, without receiving it.
     pub(crate) fn await_data(&mut self, wait: Wait) -> Result<(), StepError> {
         if self.buffer.is_empty() {
-            self.repeat(wait, |stream| stream.peek(&mut [0]))?;
+            self.repeat(wait, Link::peek)?;
         }
         Ok(())
     }
@@ -138,11 +173,10 @@ impl Socket {
         }
         let mut rest = bytes;
         while !rest.is_empty() {
-            let count = self.repeat(wait, |mut stream| stream.write(rest))?;
-            self.shared.sent(self.index, count);
+            let count = self.repeat(wait, |link| link.write(rest))?;
             rest = rest.get(count..).unwrap_or_default();
         }
-        Ok(())
+        self.repeat(wait, Link::flush).map(drop)
     }
 
     /// How the client ended its half, as far as a read or a write has told.
@@ -152,8 +186,7 @@ impl Socket {
 
     pub(crate) fn close_write(&mut self) {
         self.write_closed = true;
-        // It fails only where the connection is gone, and then there is nothing to close.
-        let _ = self.stream.shutdown(Shutdown::Write);
+        self.link.close_write();
     }
 
     /// Closes in good order: the end is sent, then what still comes is discarded for a while, so
@@ -178,7 +211,7 @@ impl Socket {
     pub(crate) fn reset(&mut self) {
         self.record(Closing::ResetByServer);
         // Where it fails the connection is closed instead, which the client's test will tell.
-        let _ = SockRef::from(self.stream.as_ref()).set_linger(Some(Duration::ZERO));
+        let _ = SockRef::from(self.link.stream()).set_linger(Some(Duration::ZERO));
     }
 
     /// Records the end before it happens: a client that reacts to it must find it in the log.
@@ -190,7 +223,7 @@ impl Socket {
     fn repeat(
         &mut self,
         wait: Wait,
-        mut call: impl FnMut(&TcpStream) -> io::Result<usize>,
+        mut call: impl FnMut(&mut Link) -> io::Result<usize>,
     ) -> Result<usize, StepError> {
         if self.ended == Some(Closing::ResetByPeer) {
             return Err(StepError::PeerReset);
@@ -199,7 +232,7 @@ impl Socket {
         wait.check_bound(self.shared.phase())?;
         loop {
             let phase = self.shared.phase();
-            let error = match call(&self.stream) {
+            let error = match call(&mut self.link) {
                 Ok(0) => StepError::PeerClosed,
                 Ok(count) => return Ok(count),
                 Err(error) if is_pause(&error) => {

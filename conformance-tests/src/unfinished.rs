@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
-use crate::{Log, Malformed, Step};
+use crate::{ErrorCode, Handshake, Log, Malformed, Step};
 
 /// The script and the clients do not agree: something was left over, or came beyond the script.
 ///
@@ -58,6 +58,20 @@ pub enum Leftover {
     ConnectionMissing {
         /// The list.
         list: usize,
+    },
+    /// No client made the connection that this handshake is for: make one more, or drop it.
+    HandshakeMissing {
+        /// The connection.
+        connection: usize,
+    },
+    /// The server's part of a handshake could not be played.
+    HandshakeStopped {
+        /// The connection.
+        connection: usize,
+        /// What was to be played.
+        handshake: Handshake,
+        /// What stopped it.
+        error: StepError,
     },
     /// No client made the request that this list answers: make one more, or drop the list.
     RequestMissing {
@@ -115,10 +129,12 @@ impl Leftover {
     pub fn error(&self) -> Option<&StepError> {
         match self {
             Self::ConnectionMissing { .. }
+            | Self::HandshakeMissing { .. }
             | Self::RequestMissing { .. }
             | Self::UnexpectedConnection { .. }
             | Self::UnexpectedRequest { .. } => None,
             Self::Garbled { error, .. }
+            | Self::HandshakeStopped { error, .. }
             | Self::RequestCutOff { error, .. }
             | Self::Stopped { error, .. }
             | Self::OutOfResources { error } => Some(error),
@@ -130,6 +146,13 @@ impl fmt::Display for Leftover {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::ConnectionMissing { list } => write!(f, "connection {list} was never made"),
+            Self::HandshakeMissing { connection } => {
+                write!(f, "connection {connection}, for a handshake, was never made")
+            }
+            Self::HandshakeStopped { connection, handshake, error } => write!(
+                f,
+                "connection {connection} stopped in its handshake ({handshake:?}): {error}"
+            ),
             Self::RequestMissing { list } => write!(f, "request {list} was never made"),
             Self::UnexpectedConnection { connection } => {
                 write!(f, "connection {connection} is beyond the script")
@@ -167,8 +190,15 @@ pub enum StepError {
     },
     /// The server was finished, or dropped, before the client had done its part.
     ServerFinished,
-    /// An earlier step of the list closes what this one needs: put it before that step.
+    /// An earlier step, of this list or of another on the same connection, closes what this one
+    /// needs: put it before that step.
     AfterClose,
+    /// The step is of no use where it stands, such as a step of HTTP/2 before [`Step::Preface`].
+    OutOfPlace,
+    /// The TLS handshake did not complete, so that nothing could be played on the connection.
+    NoHandshake,
+    /// The client ended the stream or the connection with another error than the one awaited.
+    OtherCode(ErrorCode),
     /// What the client sent is no request.
     Malformed(Malformed),
     /// The operating system refused an operation.
@@ -196,6 +226,9 @@ impl fmt::Display for StepError {
             Self::TimedOut { after } => write!(f, "the client did not do its part in {after:?}"),
             Self::ServerFinished => f.write_str("the server was finished before the client"),
             Self::AfterClose => f.write_str("an earlier step has closed what this one needs"),
+            Self::OutOfPlace => f.write_str("the step is of no use where it stands"),
+            Self::NoHandshake => f.write_str("the TLS handshake did not complete"),
+            Self::OtherCode(code) => write!(f, "the client said {code}"),
             Self::Malformed(_) => f.write_str("the client sent what is no request"),
             Self::Io(_) => f.write_str("the operating system refused an operation"),
         }
@@ -211,7 +244,10 @@ impl Error for StepError {
             | Self::PeerReset
             | Self::TimedOut { .. }
             | Self::ServerFinished
-            | Self::AfterClose => None,
+            | Self::AfterClose
+            | Self::OutOfPlace
+            | Self::NoHandshake
+            | Self::OtherCode(_) => None,
         }
     }
 }

@@ -1,11 +1,18 @@
 //! Plays the steps of a script on one connection.
 
+mod http1;
+mod http2;
+mod secure;
+mod streams;
+mod track;
+
 use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::request::{Framing, Head, MAX_BODY, MAX_HEAD, MAX_LINE, head_length, parse_chunk_size};
-use crate::request::{Malformed, parse_head};
+use self::http2::Conversation;
+use crate::certificates::Security;
+use crate::request::{Framing, Head};
 use crate::shared::{Phase, Shared};
 use crate::socket::{PATIENCE, Socket, Wait};
 use crate::{Closing, Leftover, Plan, Script, Step, StepError};
@@ -16,8 +23,10 @@ pub(crate) struct Connection {
     socket: Socket,
     shared: Arc<Shared>,
     index: usize,
-    /// The request whose body has not been read yet, and how that body ends.
+    /// The request of HTTP/1.1 whose body has not been read yet, and how that body ends.
     unread: Option<(usize, Framing)>,
+    /// The connection as one of HTTP/2, once it is.
+    http2: Option<Conversation>,
 }
 
 /// What is left of a connection after a step, or after a list of them.
@@ -34,16 +43,24 @@ type Failed = (usize, StepError);
 
 impl Connection {
     pub(crate) fn new(socket: Socket, shared: Arc<Shared>, index: usize) -> Self {
-        Self { socket, shared, index, unread: None }
+        Self { socket, shared, index, unread: None, http2: None }
     }
 
     /// Plays what `script` has for this connection, to the end of the connection.
-    pub(crate) fn serve(mut self, script: &Script) {
-        let flow = match script.plan() {
+    pub(crate) fn serve(&mut self, script: &Script, security: Option<&Security>) {
+        let secured = match (script.tls(), security) {
+            (Some(tls), Some(security)) => self.secure(tls, security),
+            _ => Ok(()),
+        };
+        let flow = match (secured, script.plan()) {
+            (Err(flow), plan) => {
+                self.report_insecure(plan);
+                flow
+            }
             // Nobody listens, so nobody comes.
-            Plan::Refused => Flow::Open,
-            Plan::Connections(lists) => self.serve_connection(lists, script.beyond()),
-            Plan::Requests(lists) => self.serve_requests(lists, script.beyond()),
+            (Ok(()), Plan::Refused) => Flow::Open,
+            (Ok(()), Plan::Connections(lists)) => self.serve_connection(lists, script.beyond()),
+            (Ok(()), Plan::Requests(lists)) => self.serve_requests(lists, script),
         };
         if flow == Flow::Open {
             self.close_as_ended();
@@ -65,13 +82,16 @@ impl Connection {
     /// Keeps a connection whose list has ended until the client closes it; a request that comes
     /// meanwhile is beyond the script.
     fn watch(&mut self) -> Flow {
+        if self.http2.is_some() {
+            return self.watch_http2();
+        }
         // The rest of a body whose head was read belongs to the request that the list was for.
         if self.read_body(Wait::WhileRunning).is_err() || !self.await_request() {
             return Flow::Open;
         }
         match self.read_head(Wait::begin(PATIENCE)) {
             Ok(head) => {
-                let request = self.shared.request(self.index, head);
+                let request = self.shared.request(self.index, None, head);
                 self.report(Leftover::UnexpectedRequest { request });
             }
             Err(error) => self.report_garbled(error),
@@ -79,7 +99,10 @@ impl Connection {
         self.reset()
     }
 
-    fn serve_requests(&mut self, lists: &[Vec<Step>], beyond: Option<&[Step]>) -> Flow {
+    fn serve_requests(&mut self, lists: &[Vec<Step>], script: &Script) -> Flow {
+        if self.await_request() && self.begins_http2() {
+            return self.serve_streams(lists, script);
+        }
         while self.await_request() {
             let head = match self.read_head(Wait::begin(PATIENCE)) {
                 Ok(head) => head,
@@ -88,7 +111,7 @@ impl Connection {
                     return self.reset();
                 }
             };
-            if self.serve_request(head, lists, beyond) == Flow::Closed {
+            if self.serve_request(head, lists, script.beyond()) == Flow::Closed {
                 return Flow::Closed;
             }
         }
@@ -97,23 +120,22 @@ impl Connection {
 
     fn serve_request(&mut self, head: Head, lists: &[Vec<Step>], beyond: Option<&[Step]>) -> Flow {
         let framing = head.framing;
-        let (request, number) = self.shared.claim(self.index, head);
+        let (request, number) = self.shared.claim(self.index, None, head);
+        self.shared.requests_open(self.index, 1);
         self.expect_body(request, framing);
         let list = lists.get(number);
-        if list.is_none() && beyond.is_none() {
+        let Some(steps) = list.map(Vec::as_slice).or(beyond) else {
             self.report(Leftover::UnexpectedRequest { request });
             return self.reset();
-        }
+        };
         if let Err(error) = self.read_body(Wait::begin(PATIENCE)) {
             if list.is_some() {
                 self.report(Leftover::RequestCutOff { request, list: number, error });
             }
             return self.reset();
         }
-        match list {
-            Some(list) => self.play_list(list, number),
-            None => self.play_beyond(beyond.unwrap_or_default()),
-        }
+        self.shared.processed(request, true);
+        if list.is_some() { self.play_list(steps, number) } else { self.play_beyond(steps) }
     }
 
     /// Plays a list of the plan, and reports where it stopped if it did.
@@ -144,6 +166,14 @@ impl Connection {
     }
 
     fn step(&mut self, step: &Step) -> Result<Flow, StepError> {
+        if let Some(conversation) = self.http2.take() {
+            // Taken for the time of the step, so that it and the socket can be used side by side.
+            let (conversation, result) = self.step_http2(conversation, step);
+            self.http2 = Some(conversation);
+            if let Some(flow) = result? {
+                return Ok(flow);
+            }
+        }
         let patience = Wait::begin(PATIENCE);
         match step {
             Step::ReadRequest => {
@@ -154,9 +184,14 @@ impl Connection {
             Step::ReadBody => self.read_body(patience)?,
             Step::ReadBytes(count) => self.read_bytes(*count, patience)?,
             Step::AwaitData { within } => self.socket.await_data(Wait::begin(*within))?,
+            Step::Respond(reply) => self.socket.send(&reply.bytes(), patience)?,
+            Step::RespondSlowly { reply, piece, gap } => {
+                self.write_slowly(&reply.bytes(), *piece, *gap)?;
+            }
             Step::Write(bytes) => self.socket.send(bytes, patience)?,
             Step::WriteSlowly { bytes, piece, gap } => self.write_slowly(bytes, *piece, *gap)?,
             Step::Flood { bytes, at_most } => self.flood(bytes, *at_most, patience)?,
+            Step::Preface(manners) => self.begin_http2(manners, patience)?,
             Step::Pause(length) => self.pause(*length)?,
             Step::Stall { at_most } => self.shared.wait(*at_most, Phase::Finishing),
             Step::AwaitClose { within } => {
@@ -169,6 +204,10 @@ impl Connection {
                 return Ok(Flow::Closed);
             }
             Step::Reset => return Ok(self.reset()),
+            Step::Send(_)
+            | Step::SendFlood { .. }
+            | Step::AwaitReset { .. }
+            | Step::AwaitGoAway { .. } => return Err(StepError::OutOfPlace),
         }
         Ok(Flow::Open)
     }
@@ -177,94 +216,6 @@ impl Connection {
     /// server is told to finish and nothing has come.
     fn await_request(&mut self) -> bool {
         self.socket.await_data(Wait::WhileRunning).is_ok()
-    }
-
-    fn read_head(&mut self, wait: Wait) -> Result<Head, StepError> {
-        loop {
-            if let Some(length) = head_length(self.socket.buffered()) {
-                let bytes = self.socket.take(length, wait)?;
-                return Ok(parse_head(&bytes)?);
-            }
-            if self.socket.buffered().len() > MAX_HEAD {
-                return Err(Malformed::TooLarge.into());
-            }
-            self.socket.receive(wait)?;
-        }
-    }
-
-    fn read_recorded_head(&mut self, wait: Wait) -> Result<(), StepError> {
-        let head = self.read_head(wait)?;
-        let framing = head.framing;
-        let request = self.shared.request(self.index, head);
-        self.expect_body(request, framing);
-        Ok(())
-    }
-
-    fn expect_body(&mut self, request: usize, framing: Framing) {
-        if framing == Framing::Length(0) {
-            self.shared.complete(request);
-        } else {
-            self.unread = Some((request, framing));
-        }
-    }
-
-    fn read_body(&mut self, wait: Wait) -> Result<(), StepError> {
-        let Some((request, framing)) = self.unread else { return Ok(()) };
-        match framing {
-            Framing::Length(length) if length > MAX_BODY => return Err(Malformed::TooLarge.into()),
-            Framing::Length(length) => self.record_body(request, length, wait)?,
-            Framing::Chunked => self.read_chunks(request, wait)?,
-        }
-        self.unread = None;
-        self.shared.complete(request);
-        Ok(())
-    }
-
-    fn read_chunks(&mut self, request: usize, wait: Wait) -> Result<(), StepError> {
-        let mut total: usize = 0;
-        loop {
-            let size = parse_chunk_size(&self.read_line(wait)?)?;
-            if size == 0 {
-                // The trailer section, which ends in an empty line.
-                while !self.read_line(wait)?.is_empty() {}
-                return Ok(());
-            }
-            total = total.saturating_add(size);
-            if total > MAX_BODY {
-                return Err(Malformed::TooLarge.into());
-            }
-            self.record_body(request, size, wait)?;
-            if !self.read_line(wait)?.is_empty() {
-                return Err(Malformed::Chunk.into());
-            }
-        }
-    }
-
-    /// Records so many bytes of a body as they come, so that the log has what a cut left of it.
-    fn record_body(&mut self, request: usize, length: usize, wait: Wait) -> Result<(), StepError> {
-        let mut left = length;
-        while left > 0 {
-            let bytes = self.socket.take(left, wait)?;
-            self.shared.body(request, &bytes);
-            left -= bytes.len();
-        }
-        Ok(())
-    }
-
-    /// Reads to the next CR LF and returns what is before it.
-    fn read_line(&mut self, wait: Wait) -> Result<Vec<u8>, StepError> {
-        loop {
-            let end = self.socket.buffered().windows(2).position(|two| two == b"\r\n");
-            if let Some(end) = end {
-                let mut line = self.socket.take(end + 2, wait)?;
-                line.truncate(end);
-                return Ok(line);
-            }
-            if self.socket.buffered().len() > MAX_LINE {
-                return Err(Malformed::TooLarge.into());
-            }
-            self.socket.receive(wait)?;
-        }
     }
 
     fn read_bytes(&mut self, count: usize, wait: Wait) -> Result<(), StepError> {
