@@ -18,7 +18,8 @@ const MAX_CAPACITY: u32 = u32::MAX / TOKEN;
 ///
 /// A budget is data; the tokens themselves live in an [`Upstream`](crate::Upstream), full at the
 /// start. A retry that the bucket cannot pay for is refused at once and never waits. All amounts
-/// are whole milli-tokens, and `0 <= tokens <= capacity` holds after every step (R-G-3).
+/// are whole milli-tokens, of which what comes back with time is kept in exact fractions, and
+/// `0 <= tokens <= capacity` holds after every step (R-G-3).
 ///
 /// The default is [`Budget::STANDARD`].
 ///
@@ -31,14 +32,14 @@ const MAX_CAPACITY: u32 = u32::MAX / TOKEN;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Budget {
-    capacity: u64,
+    capacity: u32,
     /// Put in by each call as it begins.
     deposit: u32,
     refill: Refill,
     /// What a retry costs, by the class of what it answers.
     cost: Costs,
     /// The least tokens with which any retry is allowed.
-    threshold: u64,
+    threshold: u32,
     /// Taken by each retryable failure when it happens.
     failure: u32,
     /// Given by each success.
@@ -52,41 +53,42 @@ pub struct Budget {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Costs {
     throttled: u32,
+    server: u32,
     transient: u32,
     timeout: u32,
-    server: u32,
 }
 
 impl Costs {
     const fn all(cost: u32) -> Self {
-        Self { throttled: cost, transient: cost, timeout: cost, server: cost }
+        Self { throttled: cost, server: cost, transient: cost, timeout: cost }
     }
 
     #[inline]
     const fn of(&self, class: Class) -> u32 {
         match class {
             Class::Throttled => self.throttled,
+            Class::Server => self.server,
             Class::Transient => self.transient,
             Class::Timeout => self.timeout,
-            Class::Server => self.server,
         }
     }
 }
 
-/// What comes back with time: so many milli-tokens for each whole period.
+/// What comes back with time: so many milli-tokens for each period.
 ///
-/// Amount and period are the rate in lowest terms, so that whole periods are exact and what is
-/// left of one is kept by not moving the time of the last refill past it.
+/// Amount and period are the rate in lowest terms. A bucket counts in parts, as many to a
+/// milli-token as the period has nanoseconds: each nanosecond then brings `amount` of them, exactly
+/// and without a division.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Refill {
     amount: u32,
-    /// Nanoseconds; at most a second, except where nothing comes back.
+    /// Nanoseconds; at most a second.
     period: NonZeroU32,
 }
 
 impl Refill {
-    /// Nothing comes back, however many periods pass.
-    const NONE: Self = Self { amount: 0, period: NonZeroU32::MAX };
+    /// Nothing comes back, however much time passes.
+    const NONE: Self = Self { amount: 0, period: NonZeroU32::MIN };
 
     const fn per_second(milli: u32) -> Self {
         let (mut divisor, mut rest) = (NANOS_PER_SECOND, milli);
@@ -94,9 +96,21 @@ impl Refill {
             (divisor, rest) = (rest, divisor % rest);
         }
         match NonZeroU32::new(NANOS_PER_SECOND / divisor) {
-            Some(period) if milli > 0 => Self { amount: milli / divisor, period },
-            _ => Self::NONE,
+            Some(period) => Self { amount: milli / divisor, period },
+            None => Self::NONE,
         }
+    }
+
+    /// So many milli-tokens in parts: the sum of two numbers of 32 bits, times one of 30, has room.
+    #[inline]
+    const fn parts(self, milli: u64) -> u64 {
+        milli * self.period.get() as u64
+    }
+
+    /// What comes back in so many nanoseconds, in parts.
+    #[inline]
+    const fn in_nanos(self, nanos: u64) -> u64 {
+        nanos.saturating_mul(self.amount as u64)
     }
 }
 
@@ -118,7 +132,7 @@ impl Budget {
     ///
     /// So retries add at most 20 % of calls and 10 a second, after a burst of 100.
     pub const STANDARD: Self = Self {
-        capacity: 100 * TOKEN as u64,
+        capacity: 100 * TOKEN,
         deposit: TOKEN / 5,
         refill: Refill::per_second(10 * TOKEN),
         cost: Costs::all(TOKEN),
@@ -135,12 +149,12 @@ impl Budget {
     /// failure (not a status); the last retry's cost comes back when it succeeds, and a success at
     /// the first attempt gives 1.
     pub const AWS_STANDARD_2_0: Self = Self {
-        capacity: 500 * TOKEN as u64,
+        capacity: 500 * TOKEN,
         cost: Costs {
             throttled: 5 * TOKEN,
+            server: 5 * TOKEN,
             transient: 10 * TOKEN,
             timeout: 10 * TOKEN,
-            server: 5 * TOKEN,
         },
         first_success: TOKEN,
         refund: true,
@@ -169,7 +183,7 @@ impl Budget {
         if token_ratio_milli == 0 {
             return Err(BudgetError::GrpcTokenRatio);
         }
-        let capacity = max_tokens as u64 * TOKEN as u64;
+        let capacity = max_tokens * TOKEN;
         Ok(Self {
             capacity,
             threshold: capacity / 2 + 1,
@@ -209,7 +223,7 @@ impl Budget {
             return Err(BudgetError::Capacity { tokens: capacity / TOKEN as u64 });
         }
         Ok(Self {
-            capacity,
+            capacity: capacity as u32,
             deposit,
             refill: Refill::per_second(refill as u32),
             cost: Costs::all(cost),
@@ -224,7 +238,7 @@ impl Budget {
 
     /// The most milli-tokens that the bucket holds.
     pub const fn capacity_milli(&self) -> u64 {
-        self.capacity
+        self.capacity as u64
     }
 }
 
@@ -323,8 +337,8 @@ impl BudgetBuilder {
         if self.budget.cost.server == 0 {
             return Err(BudgetError::Free);
         }
-        let capacity = self.capacity as u64 * TOKEN as u64;
-        if capacity < self.budget.cost.server as u64 {
+        let capacity = self.capacity * TOKEN;
+        if capacity < self.budget.cost.server {
             return Err(BudgetError::TooSmall { tokens: self.capacity });
         }
         Ok(Budget { capacity, refill: Refill::per_second(refill), ..self.budget })
@@ -400,43 +414,55 @@ impl fmt::Display for BudgetError {
 
 impl core::error::Error for BudgetError {}
 
-/// A budget's tokens, and its rules.
+/// A budget's tokens, and its rules. Amounts of its own are in parts of milli-tokens ([`Refill`]).
 #[derive(Clone, Debug)]
 pub(crate) struct Bucket {
-    rules: Budget,
-    /// Milli-tokens.
     tokens: u64,
-    refilled_at: Timestamp,
+    /// The latest time that has been seen: what comes back with time has come back until then.
+    seen: Timestamp,
+    capacity: u64,
+    deposit: u64,
+    threshold: u64,
+    rules: Budget,
 }
 
 impl Bucket {
     pub(crate) const fn full(rules: Budget) -> Self {
-        Self { rules, tokens: rules.capacity, refilled_at: Timestamp::ORIGIN }
+        let capacity = rules.refill.parts(rules.capacity as u64);
+        Self {
+            tokens: capacity,
+            seen: Timestamp::ORIGIN,
+            capacity,
+            deposit: rules.refill.parts(rules.deposit as u64),
+            threshold: rules.refill.parts(rules.threshold as u64),
+            rules,
+        }
     }
 
     /// A call begins: it deposits its share.
     #[inline]
     pub(crate) fn begin(&mut self, now: Timestamp) {
-        self.refill(now, self.rules.deposit);
+        self.pass(now, self.deposit);
     }
 
     /// A retryable failure happened, whether or not it will be retried.
     #[inline]
     pub(crate) fn failed(&mut self) {
         if self.rules.failure > 0 {
-            self.tokens = self.tokens.saturating_sub(u64::from(self.rules.failure));
+            self.tokens =
+                self.tokens.saturating_sub(self.rules.refill.parts(u64::from(self.rules.failure)));
         }
     }
 
-    /// A retry is wanted: takes its cost and says how much that was, or takes nothing.
+    /// A retry is wanted: takes its cost and says how many milli-tokens that was, or takes nothing.
     #[inline]
     pub(crate) fn charge(&mut self, class: Class, now: Timestamp) -> Option<u32> {
-        self.refill(now, 0);
+        self.pass(now, 0);
         let cost = self.rules.cost.of(class);
-        if self.tokens < self.rules.threshold {
+        if self.tokens < self.threshold {
             return None;
         }
-        self.tokens = self.tokens.checked_sub(u64::from(cost))?;
+        self.tokens = self.tokens.checked_sub(self.rules.refill.parts(u64::from(cost)))?;
         Some(cost)
     }
 
@@ -459,53 +485,32 @@ impl Bucket {
         }
     }
 
+    /// Whole milli-tokens.
     pub(crate) const fn tokens_milli(&self) -> u64 {
-        self.tokens
+        self.tokens / self.rules.refill.period.get() as u64
     }
 
     #[inline]
     fn give(&mut self, milli: u64) {
-        self.tokens = self.tokens.saturating_add(milli).min(self.rules.capacity);
+        self.add(self.rules.refill.parts(milli));
     }
 
-    /// Adds what has come back since the last refill, and a deposit; a clock that goes back brings
-    /// nothing.
+    /// Adds what has come back since the latest time seen, and a deposit; a clock that goes back
+    /// brings nothing.
     #[inline]
-    fn refill(&mut self, now: Timestamp, deposit: u32) {
-        if self.tokens >= self.rules.capacity {
-            // A full bucket saves up nothing, not even the beginning of a period.
-            self.refilled_at = self.refilled_at.max(now);
-            return;
+    fn pass(&mut self, now: Timestamp, deposit: u64) {
+        let mut more = deposit;
+        if now > self.seen {
+            let nanos = now.as_nanos() - self.seen.as_nanos();
+            more = more.saturating_add(self.rules.refill.in_nanos(nanos));
+            self.seen = now;
         }
-        let back = self.come_back(now);
-        // Three numbers of 32 bits and the product of two: their sum has room in 64.
-        self.tokens = (self.tokens + back + u64::from(deposit)).min(self.rules.capacity);
+        self.add(more);
     }
 
-    /// What has come back since the last refill, in whole periods.
+    /// Adds as much as there is room for.
     #[inline]
-    fn come_back(&mut self, now: Timestamp) -> u64 {
-        let Refill { amount, period } = self.rules.refill;
-        let (now, then) = (now.as_nanos(), self.refilled_at.as_nanos());
-        if now <= then {
-            return 0;
-        }
-        // Most refills are less than four seconds apart, and division by 32 bits is cheaper.
-        let (periods, begun) = match u32::try_from(now - then) {
-            Ok(elapsed) => (elapsed / period, u64::from(elapsed % period)),
-            Err(_) => after_long(now - then, period),
-        };
-        // What has begun of a period is kept by not counting it as past.
-        self.refilled_at = Timestamp::from_nanos(now - begun);
-        u64::from(periods) * u64::from(amount)
+    fn add(&mut self, parts: u64) {
+        self.tokens += parts.min(self.capacity - self.tokens);
     }
-}
-
-/// How many periods have passed in a time beyond 32 bits, and what has begun of another. More than
-/// 32 bits of periods fill any bucket, and count as that many.
-#[cold]
-fn after_long(elapsed: u64, period: NonZeroU32) -> (u32, u64) {
-    let period = u64::from(period.get());
-    let (periods, begun) = (elapsed / period, elapsed % period);
-    (u32::try_from(periods).unwrap_or(u32::MAX), begun)
 }

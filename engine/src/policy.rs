@@ -173,12 +173,12 @@ impl Judgement {
 pub enum Class {
     /// The server asked for less: 429.
     Throttled,
+    /// The server failed: any other retried status.
+    Server,
     /// A failure that is no timeout: a lost connection, a refused stream.
     Transient,
     /// A limit on time was reached.
     Timeout,
-    /// The server failed: any other retried status.
-    Server,
 }
 
 /// What a policy may look at to choose a wait.

@@ -24,7 +24,7 @@ impl Upstream {
         Self { bucket: Bucket::full(budget) }
     }
 
-    /// What the budget held after the last transition, in milli-tokens.
+    /// What the budget held after the last transition, in whole milli-tokens.
     pub const fn tokens_milli(&self) -> u64 {
         self.bucket.tokens_milli()
     }
