@@ -114,8 +114,27 @@ fn retry_after(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Durati
     if values.next().is_some() {
         return longest(headers, || server_time(headers, wall));
     }
-    let hint = RetryAfter::parse(only.as_bytes());
-    hint.map_or(Duration::ZERO, |hint| hint.wait(|| server_time(headers, wall)))
+    match RetryAfter::parse(only.as_bytes()) {
+        Some(RetryAfter::Delay(wait)) => wait,
+        Some(RetryAfter::Date(date)) => wait_until(date, only.as_bytes(), headers, wall),
+        None => Duration::ZERO,
+    }
+}
+
+/// How long to wait until a date that was read from `text`, by the response's own `Date` where that
+/// is usable (R-RA-3).
+#[inline]
+fn wait_until(
+    date: HttpDate,
+    text: &[u8],
+    headers: &HeaderMap,
+    wall: impl FnOnce() -> SystemTime,
+) -> Duration {
+    let now = headers.get(&DATE);
+    match now.and_then(|now| HttpDate::parse_beside(now.as_bytes(), date, text)) {
+        Some(now) => date.since_epoch().saturating_sub(now.since_epoch()),
+        None => date.since_epoch().saturating_sub(since_epoch(wall)),
+    }
 }
 
 /// The same for several lines: apart, because a server hardly ever sends them. `now` is called once,
@@ -130,11 +149,18 @@ fn longest(headers: &HeaderMap, now: impl FnOnce() -> Duration) -> Duration {
 }
 
 /// The time since the Unix epoch, by the response's own `Date` where that is usable (R-RA-3).
+#[inline]
 fn server_time(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Duration {
-    match headers.get(&DATE).and_then(|date| HttpDate::parse(date.as_bytes().trim_ascii())) {
+    match headers.get(&DATE).and_then(|date| HttpDate::parse(date.as_bytes())) {
         Some(date) => date.since_epoch(),
-        None => wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO),
+        None => since_epoch(wall),
     }
+}
+
+/// The same by the wall clock.
+#[cold]
+fn since_epoch(wall: impl FnOnce() -> SystemTime) -> Duration {
+    wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
 fn retry_after_ms(headers: &HeaderMap) -> Duration {

@@ -18,9 +18,20 @@ impl HttpDate {
     /// decision. Whatever those comparisons do not settle goes to `httpdate`, so that nothing is
     /// read otherwise than it reads it.
     pub fn parse(value: &[u8]) -> Option<Self> {
-        match value.as_array().and_then(imf_fixdate) {
-            Some(seconds) => Some(Self { seconds }),
+        match value.as_array().and_then(Self::fixdate) {
+            Some(date) => Some(date),
             None => Self::by_httpdate(value),
+        }
+    }
+
+    /// The same where another date has been read from `text`, which is likely to be of the same day:
+    /// then the time is all that there is to read.
+    #[inline]
+    pub(crate) fn parse_beside(value: &[u8], other: Self, text: &[u8]) -> Option<Self> {
+        let pair = value.as_array().zip(text.as_array());
+        match pair.and_then(|(value, text)| time_of_same_day(value, text)) {
+            Some(in_day) => Some(Self { seconds: other.seconds - other.seconds % DAY + in_day }),
+            None => Self::parse(value),
         }
     }
 
@@ -29,8 +40,24 @@ impl HttpDate {
     #[inline(never)]
     fn by_httpdate(value: &[u8]) -> Option<Self> {
         let date = httpdate::parse_http_date(core::str::from_utf8(value).ok()?).ok()?;
-        let since = date.duration_since(SystemTime::UNIX_EPOCH).ok()?;
-        Some(Self { seconds: since.as_secs() })
+        Some(Self { seconds: date.duration_since(SystemTime::UNIX_EPOCH).ok()?.as_secs() })
+    }
+
+    /// `Fri, 29 Sep 2023 16:26:37 GMT`, from 2000 to 2099; `None` for all else, which may be a date
+    /// all the same.
+    ///
+    /// In that century every fourth year is a leap year.
+    #[inline]
+    fn fixdate(text: &[u8; 29]) -> Option<Self> {
+        let (&[weekday, day, month, year, ..], _) = text.as_chunks::<4>() else { return None };
+        let digits = u64::from(u32::from_le_bytes(day)) | u64::from(u32::from_le_bytes(year)) << 32;
+        let [_, day, _, _, _, _, year, _] = pairs(digits, *b" dd 20dd")?.map(u32::from);
+        let days = days(year, month, day)?;
+        if WEEKDAYS.get(modulo_7(days)) != Some(&weekday) {
+            return None;
+        }
+        let in_day = time_of_day(text.last_chunk()?)?;
+        Some(Self { seconds: u64::from(MARCH_1996 + days) * DAY + in_day })
     }
 
     /// The time since the Unix epoch.
@@ -45,99 +72,126 @@ impl From<HttpDate> for SystemTime {
     }
 }
 
-/// Seconds since the epoch of `Fri, 29 Sep 2023 16:26:37 GMT`, from 2000 to 2099; `None` for all
-/// else, which may be a date all the same.
-///
-/// In that century every fourth year is a leap year, and its first day was a Saturday.
+/// The seconds of a day.
+const DAY: u64 = 86_400;
+
+/// The seconds since midnight of ` 16:26:37 GMT`.
 #[inline]
-fn imf_fixdate(text: &[u8; 29]) -> Option<u64> {
-    let &[
-        w0,
-        w1,
-        w2,
-        w3,
-        d0,
-        d1,
-        d2,
-        d3,
-        m0,
-        m1,
-        m2,
-        m3,
-        y0,
-        y1,
-        y2,
-        y3,
-        b' ', //
-        t0,
-        t1,
-        t2,
-        t3,
-        t4,
-        t5,
-        t6,
-        t7,
-        b' ',
-        b'G',
-        b'M',
-        b'T',
-    ] = text
-    else {
-        return None;
-    };
-    let [_, day, _, _, _, _, year, _] =
-        pairs([d0, d1, d2, d3, y0, y1, y2, y3], *b" dd 20dd")?.map(u32::from);
-    let [hour, _, _, minute, _, _, second, _] =
-        pairs([t0, t1, t2, t3, t4, t5, t6, t7], *b"dd:dd:dd")?.map(u32::from);
-    let (before, length) = month([m0, m1, m2, m3])?;
-    let leap = year % 4 == 0;
-    let length = length + u32::from(leap && before == 31);
-    if day == 0 || day > length || hour > 23 || minute > 59 || second > 59 {
+fn time_of_day(text: &[u8; 13]) -> Option<u64> {
+    let &[b' ', t0, t1, t2, t3, t4, t5, t6, t7, b' ', b'G', b'M', b'T'] = text else { return None };
+    let digits = u64::from_le_bytes([t0, t1, t2, t3, t4, t5, t6, t7]);
+    let [hour, _, _, minute, _, _, second, _] = pairs(digits, *b"dd:dd:dd")?.map(u32::from);
+    if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let leap_days = year.div_ceil(4) + u32::from(leap && before > 31);
-    let days = year * 365 + leap_days + before + day - 1;
-    if WEEKDAYS.get((days % 7) as usize) != Some(&[w0, w1, w2, w3]) {
-        return None;
-    }
-    let in_day = hour * 3600 + minute * 60 + second;
-    Some(YEAR_2000 + u64::from(days) * 86_400 + u64::from(in_day))
+    Some(u64::from(hour * 3600 + minute * 60 + second))
 }
 
-/// 1 January 2000, in seconds since the epoch.
-const YEAR_2000: u64 = 946_684_800;
-
-/// The days of a week that begins as the year 2000 did.
-const WEEKDAYS: [[u8; 4]; 7] =
-    [*b"Sat,", *b"Sun,", *b"Mon,", *b"Tue,", *b"Wed,", *b"Thu,", *b"Fri,"];
-
-/// How many days of a common year come before this month, and how many it has.
+/// The time of day of a text that differs in nothing else from `date`, which is one.
 #[inline]
-const fn month(name: [u8; 4]) -> Option<(u32, u32)> {
-    Some(match &name {
-        b"Jan " => (0, 31),
-        b"Feb " => (31, 28),
-        b"Mar " => (59, 31),
-        b"Apr " => (90, 30),
-        b"May " => (120, 31),
-        b"Jun " => (151, 30),
-        b"Jul " => (181, 31),
-        b"Aug " => (212, 31),
-        b"Sep " => (243, 30),
-        b"Oct " => (273, 31),
-        b"Nov " => (304, 30),
-        b"Dec " => (334, 31),
-        _ => return None,
-    })
+fn time_of_same_day(text: &[u8; 29], date: &[u8; 29]) -> Option<u64> {
+    if text.first_chunk::<16>() != date.first_chunk() || text.last_chunk::<4>() != date.last_chunk()
+    {
+        return None;
+    }
+    time_of_day(text.last_chunk()?)
+}
+
+/// 1 March 1996, in days since the epoch. Years that begin in March have their leap day at their
+/// end, and every fourth of these has one.
+const MARCH_1996: u32 = 9_556;
+
+/// The days of a week that begins as that day did.
+const WEEKDAYS: [[u8; 4]; 7] =
+    [*b"Fri,", *b"Sat,", *b"Sun,", *b"Mon,", *b"Tue,", *b"Wed,", *b"Thu,"];
+
+/// How many days lie between 1 March 1996 and this day of the year 2000 + `year`.
+#[inline]
+fn days(year: u32, month: [u8; 4], day: u32) -> Option<u32> {
+    let month = Month::named(month)?;
+    // No month has a day 0, nor one of the number that this wraps to.
+    let (before, length) = (day.wrapping_sub(1), u32::from(month.days));
+    let is_leap_day = before == 28 && length == 28 && year.is_multiple_of(4);
+    if before >= length && !is_leap_day {
+        return None;
+    }
+    // Four years have 1461 days, and the last of the four has the odd one.
+    let years = (year + u32::from(month.years)) * 1461 / 4;
+    Some(years + u32::from(month.before) + before)
+}
+
+/// A month of years that begin in March.
+#[derive(Clone, Copy)]
+struct Month {
+    name: [u8; 4],
+    /// How many days of its year come before it.
+    before: u16,
+    /// How many it has in a common year.
+    days: u8,
+    /// How many years its year begins after 1996, in the year 2000.
+    years: u8,
+}
+
+impl Month {
+    /// The month with this name, which a space ends.
+    #[inline]
+    fn named(name: [u8; 4]) -> Option<&'static Self> {
+        MONTHS.get(Self::slot(name)).filter(|month| month.name == name)
+    }
+
+    /// A number below sixteen that no two months share, which is checked where the table is made.
+    #[inline]
+    const fn slot(name: [u8; 4]) -> usize {
+        (u32::from_le_bytes(name).wrapping_mul(26_597) >> 28) as usize
+    }
+}
+
+/// Each month at its slot.
+const MONTHS: [Month; 16] = {
+    let mut slots = [Month { name: [0; 4], before: 0, days: 0, years: 0 }; 16];
+    let mut months: &[([u8; 4], u8)] = &[
+        (*b"Mar ", 31),
+        (*b"Apr ", 30),
+        (*b"May ", 31),
+        (*b"Jun ", 30),
+        (*b"Jul ", 31),
+        (*b"Aug ", 31),
+        (*b"Sep ", 30),
+        (*b"Oct ", 31),
+        (*b"Nov ", 30),
+        (*b"Dec ", 31),
+        (*b"Jan ", 31),
+        (*b"Feb ", 28),
+    ];
+    let mut before = 0;
+    while let [(name, days), rest @ ..] = months {
+        // The new calendar year begins before the last two.
+        let years = if rest.len() < 2 { 3 } else { 4 };
+        #[allow(clippy::indexing_slicing, reason = "a slot is below sixteen")]
+        let slot = &mut slots[Month::slot(*name)];
+        assert!(slot.days == 0, "two months have one slot");
+        *slot = Month { name: *name, before, days: *days, years };
+        before += *days as u16;
+        months = rest;
+    }
+    slots
+};
+
+/// The rest of a division by seven of less than two hundred million, by two multiplications.
+#[inline]
+const fn modulo_7(number: u32) -> usize {
+    /// A seventh of 2^32, rounded up: times the number, its low half is the fraction of a week.
+    const SEVENTH: u32 = u32::MAX / 7 + 1;
+    ((number.wrapping_mul(SEVENTH) as u64 * 7) >> 32) as usize
 }
 
 /// Where `shape` has `d`, `text` must have a digit, else what `shape` has. Answers, at the place of
 /// each digit that another follows, the number that the two make.
 ///
-/// All eight bytes at once, as one integer.
+/// All eight bytes at once, as one integer, the first byte lowest.
 #[inline]
-#[allow(clippy::indexing_slicing, reason = "eight is the length of all four arrays")]
-const fn pairs(text: [u8; 8], shape: [u8; 8]) -> Option<[u8; 8]> {
+#[allow(clippy::indexing_slicing, reason = "eight is the length of all three arrays")]
+const fn pairs(text: u64, shape: [u8; 8]) -> Option<[u8; 8]> {
     let (mut expected, mut margin) = ([0; 8], [0; 8]);
     let mut at = 0;
     while at < 8 {
@@ -145,7 +199,7 @@ const fn pairs(text: [u8; 8], shape: [u8; 8]) -> Option<[u8; 8]> {
             if shape[at] == b'd' { (b'0', 0x7f - 9) } else { (shape[at], 0x7f) };
         at += 1;
     }
-    let digits = u64::from_le_bytes(text) ^ u64::from_le_bytes(expected);
+    let digits = text ^ u64::from_le_bytes(expected);
     // A byte above what its place allows sets its high bit here; one that has it set already is
     // caught by itself, so that no carry out of it matters.
     if (digits | digits.wrapping_add(u64::from_le_bytes(margin))) & 0x8080_8080_8080_8080 != 0 {
@@ -169,18 +223,18 @@ mod tests {
     }
 
     fn same(text: &[u8]) {
-        let ours = HttpDate::parse(text).map(|date| date.seconds);
+        let ours = HttpDate::parse(text).map(|date| date.since_epoch().as_secs());
         assert_eq!(ours, by_httpdate(text), "{:?}", String::from_utf8_lossy(text));
     }
 
     #[test]
     fn every_day_of_the_century_is_read_as_httpdate_reads_it() {
         for day in 0..=36_525 {
-            let seconds = YEAR_2000 + day * 86_400 + day * 7_919 % 86_400;
+            let seconds = 946_684_800 + day * 86_400 + day * 7_919 % 86_400;
             let date = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
             let text = httpdate::fmt_http_date(date);
             same(text.as_bytes());
-            let fast = text.as_bytes().first_chunk().and_then(imf_fixdate);
+            let fast = text.as_bytes().first_chunk().and_then(HttpDate::fixdate);
             assert_eq!(fast.is_some(), day < 36_525, "{text}");
         }
     }

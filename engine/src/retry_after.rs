@@ -27,11 +27,11 @@ impl RetryAfter {
     ///
     /// White space around the value is allowed. Seconds of any length saturate (R-RA-7).
     pub fn parse(value: &[u8]) -> Option<Self> {
-        let value = value.trim_ascii();
         match value.first()? {
             b'0'..=b'9' => {
-                whole_number(value).map(|seconds| Self::Delay(Duration::from_secs(seconds)))
+                whole_number(value.trim_ascii_end()).map(Duration::from_secs).map(Self::Delay)
             }
+            byte if byte.is_ascii_whitespace() => Self::parse(value.trim_ascii_start()),
             _ => HttpDate::parse(value).map(Self::Date),
         }
     }
