@@ -1,10 +1,10 @@
 //! How many instructions a decision takes.
 //!
 //! `cargo bench -p redial-engine --bench instructions` runs itself once for each row under
-//! `valgrind --tool=callgrind`, which counts only while the row's function is on the stack: the
-//! functions are not inlined, and neither the loop around them nor the choice of the input counts.
-//! It prints a table and fails where a row is above its bound. The bounds are those that the
-//! engine's documentation states.
+//! `valgrind --tool=callgrind`, which counts only while one of the row's functions is on the stack:
+//! the functions are not inlined, and neither the loop around them nor the choice of the input
+//! counts. It prints a table and fails where a row is above its bound. The bounds are those that
+//! the engine's documentation states.
 
 #![allow(
     clippy::expect_used,
@@ -15,40 +15,67 @@
     reason = "a bench prints what it found, and may panic"
 )]
 
-use core::fmt::Write as _;
 use core::hint::black_box;
 use core::time::Duration;
 use std::process::{Command, ExitCode};
 use std::time::SystemTime;
 
-use http::header::{DATE, HeaderMap, RETRY_AFTER};
+use http::header::{HeaderMap, HeaderName};
+use rand_xoshiro::Xoshiro256PlusPlus;
 use rand_xoshiro::rand_core::SeedableRng;
-use rand_xoshiro::{SplitMix64, Xoshiro256PlusPlus};
 use redial_engine::{
     Action, Attempt, Call, HintRules, Outcome, Pause, Policy, Replay, Retry, RetryAfter,
     ServerHint, StandardPolicy, Timestamp, Upstream, Verdict,
 };
 
-/// Name, the functions that count, and the most instructions allowed.
-const ROWS: &[(&str, &[&str], u64)] = &[
-    ("finish of a 200", &["finish_final"], 60),
-    ("begin, and finish of a 200", &["begin", "finish_final"], 120),
-    ("finish of a 503, and resume", &["finish_retried", "resume"], 200),
-    ("429 with Retry-After: 7 from bytes", &["from_bytes", "finish_hinted", "resume"], 250),
-    ("429 with Retry-After: 7 from headers", &["from_seconds", "finish_hinted", "resume"], 350),
-    ("429 with a date from headers", &["from_date", "finish_hinted", "resume"], 500),
-    ("dyn: finish of a 200", &["dyn_finish_final"], 96),
-    ("dyn: begin, and finish of a 200", &["dyn_begin", "dyn_finish_final"], 192),
-    ("dyn: finish of a 503, and resume", &["dyn_finish_retried", "dyn_resume"], 320),
-    ("reading headers without a hint", &["from_none"], 120),
+/// What is counted: its name, what its calls meet, the functions that count, and the most
+/// instructions that a call may take in them.
+struct Row(&'static str, Work, &'static [&'static str], u64);
+
+/// What the calls of a row meet.
+#[derive(Clone, Copy, Debug)]
+enum Work {
+    Final,
+    Retried,
+    HintFromBytes,
+    HintFromHeaders,
+    DateFromHeaders,
+    NoHint,
+    DynFinal,
+    DynRetried,
+}
+
+const ROWS: &[Row] = &[
+    Row("finish of a 200", Work::Final, &["finish"], 60),
+    Row("begin, and finish of a 200", Work::Final, &["begin", "finish"], 120),
+    Row("finish of a 503, and resume", Work::Retried, &["finish", "resume"], 200),
+    Row(
+        "429 with Retry-After: 7 from bytes",
+        Work::HintFromBytes,
+        &["parse", "finish", "resume"],
+        250,
+    ),
+    Row(
+        "429 with Retry-After: 7 from headers",
+        Work::HintFromHeaders,
+        &["hint", "finish", "resume"],
+        350,
+    ),
+    Row("429 with a date from headers", Work::DateFromHeaders, &["hint", "finish", "resume"], 500),
+    Row("reading headers without a hint", Work::NoHint, &["hint"], 120),
+    Row("dyn: finish of a 200", Work::DynFinal, &["dyn_finish"], 96),
+    Row("dyn: begin, and finish of a 200", Work::DynFinal, &["dyn_begin", "dyn_finish"], 192),
+    Row("dyn: finish of a 503, and resume", Work::DynRetried, &["dyn_finish", "dyn_resume"], 320),
 ];
 
 /// How many calls a count is divided by.
 const CALLS: u64 = 10_000;
 
 fn main() -> ExitCode {
-    if std::env::args().any(|argument| argument == "--work") {
-        work(CALLS);
+    let mut arguments = std::env::args().skip_while(|argument| argument != "--row").skip(1);
+    if let Some(row) = arguments.next() {
+        let number: usize = row.parse().expect("the number of a row");
+        work(ROWS[number].1);
         return ExitCode::SUCCESS;
     }
     match report() {
@@ -63,143 +90,216 @@ fn main() -> ExitCode {
 
 /// Prints the table; whether every row is within its bound.
 fn report() -> std::io::Result<bool> {
-    let mut table = String::from("instructions a call\n");
+    println!("instructions a call");
     let mut within = true;
-    for &(name, functions, bound) in ROWS {
-        let mut count = 0;
-        for function in functions {
-            count += instructions(function)?;
-        }
-        within &= count <= bound;
-        let mark = if count <= bound { "" } else { "  ABOVE ITS BOUND" };
-        let _ = writeln!(table, "{name:<40} {count:>5}  of {bound:>4}{mark}");
+    for (number, Row(name, _, functions, bound)) in ROWS.iter().enumerate() {
+        let count = instructions(number, functions)?;
+        within &= count <= *bound;
+        let mark = if count <= *bound { "" } else { "  ABOVE ITS BOUND" };
+        println!("{name:<40} {count:>5}  of {bound:>4}{mark}");
     }
-    print!("{table}");
     Ok(within)
 }
 
-/// What one call of `function` takes on average.
-fn instructions(function: &str) -> std::io::Result<u64> {
+/// What one call of a row takes in these functions, on average and rounded up.
+fn instructions(row: usize, functions: &[&str]) -> std::io::Result<u64> {
+    let counted =
+        functions.iter().map(|name| format!("--toggle-collect=instructions::rows::{name}"));
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(format!("--toggle-collect=instructions::rows::{function}"))
+        .args(counted)
         .arg(std::env::current_exe()?)
-        .arg("--work")
+        .args(["--row", &row.to_string()])
         .output()?;
     let messages = String::from_utf8_lossy(&output.stderr);
     let collected = messages.lines().find_map(|line| line.split_once("Collected : "));
     let count = collected.and_then(|(_, count)| count.trim().parse::<u64>().ok());
     count
-        .filter(|count| *count > 0)
-        .map(|count| count / CALLS)
-        .ok_or_else(|| std::io::Error::other(format!("no count for {function} in: {messages}")))
+        .filter(|count| output.status.success() && *count > 0)
+        .map(|count| count.div_ceil(CALLS))
+        .ok_or_else(|| std::io::Error::other(format!("no count of {functions:?} in: {messages}")))
 }
 
-/// Runs every function `calls` times on varied input.
-fn work(calls: u64) {
+/// Carries out the calls of one row, each on other input.
+fn work(work: Work) {
     let policy = StandardPolicy::DEFAULT;
-    let by_reference = Retry::new(&policy);
-    let by_object = Retry::new(&policy as &dyn Policy);
-    let mut rng = Xoshiro256PlusPlus::seed_from_u64(1);
-    let mut unused = SplitMix64::seed_from_u64(1);
-    let mut upstream = Upstream::default();
-    let inputs = Inputs::new();
-    for number in 0..calls {
-        // What refills and deposits bring is what the three retries below take: never full or empty.
-        let start = Timestamp::from_nanos(number * 200_000_001);
-        let now = start.saturating_add(Duration::from_millis(3));
-        let call = Call::new(Replay::Freely).timeout(Duration::from_secs(100 + number % 7));
-        let outcome = Outcome::status(200 + (number % 7) as u16);
-        let Action::Send(attempt) = rows::begin(by_reference, call, start, &mut upstream) else {
-            panic!("a call with time left begins");
-        };
-        let _ = black_box(rows::finish_final(attempt, &outcome, now, &mut upstream, &mut unused));
-        let Action::Send(attempt) = rows::dyn_begin(by_object, call, start, &mut upstream) else {
-            panic!("a call with time left begins");
-        };
-        let _ =
-            black_box(rows::dyn_finish_final(attempt, &outcome, now, &mut upstream, &mut unused));
-
-        let outcome = Outcome::status(503);
-        let Action::Send(attempt) = by_reference.begin(call, start, &mut upstream) else { return };
-        let verdict = rows::finish_retried(attempt, &outcome, now, &mut upstream, &mut rng);
-        resume(verdict, &mut upstream, rows::resume);
-        let Action::Send(attempt) = by_object.begin(call, start, &mut upstream) else { return };
-        let verdict = rows::dyn_finish_retried(attempt, &outcome, now, &mut upstream, &mut rng);
-        resume(verdict, &mut upstream, rows::dyn_resume);
-        let Action::Send(attempt) = by_reference.begin(call, start, &mut upstream) else { return };
-        let outcome = inputs.seconds(number);
-        let verdict = rows::finish_hinted(attempt, &outcome, now, &mut upstream, &mut rng);
-        resume(verdict, &mut upstream, rows::resume_hinted);
-        inputs.read(number);
+    let mut client = Client {
+        upstream: Upstream::default(),
+        rng: Xoshiro256PlusPlus::seed_from_u64(1),
+        inputs: Inputs::new(),
+    };
+    for number in 0..CALLS {
+        client.half_empty(&policy, at(number.saturating_sub(1)).saturating_add(ATTEMPT));
+        let outcome = client.inputs.outcome(work, number);
+        match work {
+            Work::DynFinal | Work::DynRetried => client.by_object(&policy, &outcome, number),
+            Work::Final
+            | Work::Retried
+            | Work::HintFromBytes
+            | Work::HintFromHeaders
+            | Work::DateFromHeaders
+            | Work::NoHint => client.by_reference(&policy, &outcome, number),
+        }
     }
 }
 
-/// Resumes the pause that a retried outcome leads to.
-fn resume<P>(
-    verdict: Verdict<P>,
-    upstream: &mut Upstream,
-    by: fn(Pause<P>, Timestamp, &mut Upstream) -> Action<P>,
-) where
-    P: Policy,
-{
-    let Verdict::Next(Action::Sleep(pause)) = verdict else { panic!("it is retried") };
-    // The upstream lives on, its clock does not run ahead: the budget refills once a round.
-    let until = pause.until();
-    let _ = black_box(by(pause, until, upstream));
+/// When a call begins: so that a deposit and what has come back pay for its retry.
+const fn at(number: u64) -> Timestamp {
+    Timestamp::from_nanos(number * 100_000_001)
 }
 
-/// Header bytes and maps to read hints from.
+/// How long its first attempt takes.
+const ATTEMPT: Duration = Duration::from_millis(3);
+
+fn call(number: u64) -> Call {
+    Call::new(Replay::Freely).timeout(Duration::from_secs(100 + number % 7))
+}
+
+struct Client {
+    upstream: Upstream,
+    rng: Xoshiro256PlusPlus,
+    inputs: Inputs,
+}
+
+impl Client {
+    fn by_reference(&mut self, policy: &StandardPolicy, outcome: &Outcome, number: u64) {
+        let (retry, start, upstream) = (Retry::new(policy), at(number), &mut self.upstream);
+        let Action::Send(attempt) = rows::begin(retry, call(number), start, upstream) else {
+            panic!("a call with time left begins");
+        };
+        let now = start.saturating_add(ATTEMPT);
+        let verdict = rows::finish(attempt, outcome, now, upstream, &mut self.rng);
+        if let Verdict::Next(Action::Sleep(pause)) = verdict {
+            let until = pause.until();
+            let _ = black_box(rows::resume(pause, until, upstream));
+        }
+    }
+
+    fn by_object(&mut self, policy: &dyn Policy, outcome: &Outcome, number: u64) {
+        let (retry, start, upstream) = (Retry::new(policy), at(number), &mut self.upstream);
+        let Action::Send(attempt) = rows::dyn_begin(retry, call(number), start, upstream) else {
+            panic!("a call with time left begins");
+        };
+        let now = start.saturating_add(ATTEMPT);
+        let verdict = rows::dyn_finish(attempt, outcome, now, upstream, &mut self.rng);
+        if let Verdict::Next(Action::Sleep(pause)) = verdict {
+            let until = pause.until();
+            let _ = black_box(rows::dyn_resume(pause, until, upstream));
+        }
+    }
+
+    /// Spends on retries that do not count whatever is above one half of the budget, so that the
+    /// calls which count find it neither full nor empty.
+    fn half_empty(&mut self, policy: &StandardPolicy, now: Timestamp) {
+        while self.upstream.tokens_milli() > 50_000 {
+            let action = Retry::new(policy).begin(call(0), now, &mut self.upstream);
+            let Action::Send(attempt) = action else { panic!("a call with time left begins") };
+            let outcome = Outcome::status(503);
+            let _ = attempt.finish(&outcome, now, &mut self.upstream, &mut self.rng);
+        }
+    }
+}
+
+/// The names of headers beside `Retry-After`, in the order in which servers send them.
+const HEADS: &[&[&str]] = &[
+    &["server", "date", "content-type", "content-length", "connection", "retry-after"],
+    &["date", "server", "retry-after", "content-length", "content-type"],
+    &["retry-after", "content-length", "content-type", "date", "server", "x-request-id"],
+    &["date", "content-type", "content-length", "retry-after", "cache-control", "vary", "server"],
+    &["content-type", "content-length", "date", "x-request-id", "retry-after", "x-cache", "via"],
+    &["content-length", "retry-after", "date"],
+    &[
+        "date",
+        "content-type",
+        "x-ratelimit-limit",
+        "x-ratelimit-remaining",
+        "x-ratelimit-reset",
+        "retry-after",
+        "cache-control",
+        "access-control-allow-origin",
+        "strict-transport-security",
+        "content-length",
+        "server",
+    ],
+];
+
+/// What calls meet: header bytes and maps to read hints from.
 struct Inputs {
     bytes: Vec<String>,
     seconds: Vec<HeaderMap>,
     dates: Vec<HeaderMap>,
-    none: HeaderMap,
+    none: Vec<HeaderMap>,
 }
 
 impl Inputs {
     fn new() -> Self {
-        let common = HeaderMap::from_iter(
-            [("server", "origin"), ("content-type", "text/plain"), ("content-length", "4")]
-                .map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("one"))),
-        );
-        let with = |retry_after: &str| {
-            let mut headers = common.clone();
-            headers.insert(DATE, "Fri, 29 Sep 2023 16:26:37 GMT".parse().expect("a value"));
-            headers.insert(RETRY_AFTER, retry_after.parse().expect("a value"));
-            headers
-        };
-        let date = |second| format!("Fri, 29 Sep 2023 16:26:{second} GMT");
+        let bytes: Vec<_> = (1..10).map(|seconds| seconds.to_string()).collect();
+        let months = [
+            "Mon, 08 Jan",
+            "Wed, 28 Feb",
+            "Fri, 29 Mar",
+            "Fri, 14 Jun",
+            "Thu, 10 Oct",
+            "Tue, 31 Dec",
+        ];
+        let dates = (10..59).zip(months.iter().cycle());
+        let dates = dates.map(|(second, day)| format!("{day} 2024 16:26:{second} GMT"));
         Self {
-            bytes: (1..10).map(|seconds| seconds.to_string()).collect(),
-            seconds: (1..10).map(|seconds| with(&seconds.to_string())).collect(),
-            dates: (40..59).map(|second| with(&date(second))).collect(),
-            none: common,
+            seconds: heads(bytes.iter().map(|value| ["Fri, 29 Sep 2023 16:26:37 GMT", value])),
+            dates: heads(dates.map(|date| [date.replace(":26:", ":25:"), date])),
+            none: heads(bytes.iter().map(|_| ["Fri, 29 Sep 2023 16:26:37 GMT", ""])),
+            bytes,
         }
     }
 
-    fn seconds(&self, number: u64) -> Outcome {
-        let wait = Duration::from_secs(1 + number % self.seconds.len() as u64);
-        Outcome::hinted(429, ServerHint::NONE.after(wait))
-    }
-
-    fn read(&self, number: u64) {
+    fn outcome(&self, work: Work, number: u64) -> Outcome {
         let at = |length: usize| number as usize % length;
-        black_box(rows::from_bytes(self.bytes[at(self.bytes.len())].as_bytes()));
-        black_box(rows::from_seconds(&self.seconds[at(self.seconds.len())]));
-        black_box(rows::from_date(&self.dates[at(self.dates.len())]));
-        black_box(rows::from_none(&self.none));
+        let hint = match work {
+            Work::Final | Work::DynFinal => return Outcome::status(200 + (number % 7) as u16),
+            Work::Retried | Work::DynRetried => return Outcome::status(503),
+            Work::HintFromBytes => {
+                let value = self.bytes[at(self.bytes.len())].as_bytes();
+                let hint = rows::parse(value).expect("the bytes are whole seconds");
+                ServerHint::NONE.after(hint.wait(|| Duration::ZERO))
+            }
+            Work::HintFromHeaders => rows::hint(&self.seconds[at(self.seconds.len())]),
+            Work::DateFromHeaders => rows::hint(&self.dates[at(self.dates.len())]),
+            Work::NoHint => rows::hint(&self.none[at(self.none.len())]),
+        };
+        assert_eq!(hint.wait().is_some(), !matches!(work, Work::NoHint));
+        Outcome::hinted(429, hint)
     }
+}
+
+/// Every head with each of these values of `Date` and `Retry-After`; without one that is empty.
+fn heads(values: impl Iterator<Item = [impl AsRef<str>; 2]>) -> Vec<HeaderMap> {
+    let mut maps = Vec::new();
+    for [date, retry_after] in values {
+        for names in HEADS {
+            let mut headers = HeaderMap::with_capacity(names.len());
+            for name in *names {
+                let value = match *name {
+                    "date" => date.as_ref(),
+                    "retry-after" => retry_after.as_ref(),
+                    _ => "a value",
+                };
+                if !value.is_empty() {
+                    let name = HeaderName::from_static(name);
+                    headers.insert(name, value.parse().expect("a value"));
+                }
+            }
+            maps.push(headers);
+        }
+    }
+    maps
 }
 
 /// The functions that are counted.
 mod rows {
     use super::*;
 
-    type Rng = Xoshiro256PlusPlus;
-
     macro_rules! decisions {
-        ($policy:ty, $begin:ident, $finish_final:ident, $finish_retried:ident, $resume:ident) => {
+        ($policy:ty, $begin:ident, $finish:ident, $resume:ident) => {
             #[inline(never)]
             pub(super) fn $begin<'a>(
                 retry: Retry<&'a $policy>,
@@ -211,24 +311,12 @@ mod rows {
             }
 
             #[inline(never)]
-            pub(super) fn $finish_final<'a>(
+            pub(super) fn $finish<'a>(
                 attempt: Attempt<&'a $policy>,
                 outcome: &Outcome,
                 now: Timestamp,
                 upstream: &mut Upstream,
-                // Another generator, so that this is not merged with the function below.
-                rng: &mut SplitMix64,
-            ) -> Verdict<&'a $policy> {
-                attempt.finish(outcome, now, upstream, rng)
-            }
-
-            #[inline(never)]
-            pub(super) fn $finish_retried<'a>(
-                attempt: Attempt<&'a $policy>,
-                outcome: &Outcome,
-                now: Timestamp,
-                upstream: &mut Upstream,
-                rng: &mut Rng,
+                rng: &mut Xoshiro256PlusPlus,
             ) -> Verdict<&'a $policy> {
                 attempt.finish(outcome, now, upstream, rng)
             }
@@ -244,50 +332,16 @@ mod rows {
         };
     }
 
-    decisions!(StandardPolicy, begin, finish_final, finish_retried, resume);
-    decisions!(dyn Policy + 'a, dyn_begin, dyn_finish_final, dyn_finish_retried, dyn_resume);
+    decisions!(StandardPolicy, begin, finish, resume);
+    decisions!(dyn Policy + 'a, dyn_begin, dyn_finish, dyn_resume);
 
     #[inline(never)]
-    pub(super) fn finish_hinted<'a>(
-        attempt: Attempt<&'a StandardPolicy>,
-        outcome: &Outcome,
-        now: Timestamp,
-        upstream: &mut Upstream,
-        rng: &mut Rng,
-    ) -> Verdict<&'a StandardPolicy> {
-        black_box(3);
-        attempt.finish(outcome, now, upstream, rng)
-    }
-
-    #[inline(never)]
-    pub(super) fn resume_hinted<'a>(
-        pause: Pause<&'a StandardPolicy>,
-        now: Timestamp,
-        upstream: &mut Upstream,
-    ) -> Action<&'a StandardPolicy> {
-        black_box(4);
-        pause.resume(now, upstream)
-    }
-
-    #[inline(never)]
-    pub(super) fn from_bytes(value: &[u8]) -> Option<RetryAfter> {
+    pub(super) fn parse(value: &[u8]) -> Option<RetryAfter> {
         RetryAfter::parse(value)
     }
 
     #[inline(never)]
-    pub(super) fn from_seconds(headers: &HeaderMap) -> ServerHint {
-        HintRules::DEFAULT.hint(headers, || SystemTime::UNIX_EPOCH)
-    }
-
-    #[inline(never)]
-    pub(super) fn from_date(headers: &HeaderMap) -> ServerHint {
-        black_box(1);
-        HintRules::DEFAULT.hint(headers, || SystemTime::UNIX_EPOCH)
-    }
-
-    #[inline(never)]
-    pub(super) fn from_none(headers: &HeaderMap) -> ServerHint {
-        black_box(2);
+    pub(super) fn hint(headers: &HeaderMap) -> ServerHint {
         HintRules::DEFAULT.hint(headers, || SystemTime::UNIX_EPOCH)
     }
 }

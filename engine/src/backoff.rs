@@ -29,6 +29,8 @@ pub struct Backoff {
     pub(crate) jitter: Jitter,
     /// How often the base of an exponential shape can be doubled before it is above the cap.
     doublings: u32,
+    /// How much of a wait proportional jitter may take away ([`Jitter::takes`]).
+    takes: u64,
     /// Nanoseconds.
     pub(crate) cap: u64,
 }
@@ -62,7 +64,8 @@ impl Backoff {
 
     const fn of(shape: Shape, least_cap: u64) -> Self {
         let cap = if least_cap > Self::DEFAULT_CAP { least_cap } else { Self::DEFAULT_CAP };
-        Self { shape, jitter: Jitter::DEFAULT, doublings: shape.doublings(cap), cap }
+        let jitter = Jitter::DEFAULT;
+        Self { shape, jitter, doublings: shape.doublings(cap), takes: jitter.takes(), cap }
     }
 
     /// The same with another cap. A cap below the base is refused when the policy is built.
@@ -75,7 +78,7 @@ impl Backoff {
     /// The same with other jitter.
     #[must_use]
     pub const fn jitter(self, jitter: Jitter) -> Self {
-        Self { jitter, ..self }
+        Self { jitter, takes: jitter.takes(), ..self }
     }
 
     /// The wait before a retry.
@@ -85,9 +88,8 @@ impl Backoff {
     pub fn wait(&self, retry: &RetryContext<'_>, rng: &mut dyn Rng) -> Duration {
         let RetryContext { outcome, before, class, previous } = *retry;
         duration(match (&self.shape, self.jitter) {
-            (Shape::Exponential { base }, Jitter::Proportional { from_percent }) => {
-                let full = self.doubled(*base, before);
-                between(percent(full, from_percent), full, rng)
+            (Shape::Exponential { base }, Jitter::Proportional { .. }) => {
+                self.spread(self.doubled(*base, before), rng)
             }
             (_, _) => self.other(outcome, before, class, previous, rng),
         })
@@ -110,7 +112,7 @@ impl Backoff {
         let full = self.full(retry);
         let (low, high) = match self.jitter {
             Jitter::None => return full,
-            Jitter::Proportional { from_percent } => (percent(full, from_percent), full),
+            Jitter::Proportional { .. } => return self.spread(full, rng),
             Jitter::Full => (0, full),
             Jitter::Equal => (full / 2, full),
             Jitter::Decorrelated => {
@@ -129,6 +131,13 @@ impl Backoff {
             Shape::Fixed { wait } => (*wait).min(self.cap),
             Shape::Custom(shape) => nanos(shape(retry)).min(self.cap),
         }
+    }
+
+    /// A wait with proportional jitter.
+    #[inline]
+    fn spread(&self, full: u64, rng: &mut dyn Rng) -> u64 {
+        let width = share(full, self.takes);
+        full - width + share(width, rng.next_u64())
     }
 
     /// The base, doubled for each retry before, and capped.
@@ -240,6 +249,25 @@ pub enum Jitter {
 impl Jitter {
     /// Proportional, from 0.8 (R-B-1).
     pub const DEFAULT: Self = Self::Proportional { from_percent: 80 };
+
+    /// How much of a wait proportional jitter may take away, in parts of 2^64.
+    ///
+    /// Rounded up, so that a fifth of a second is 200 ms and no nanosecond less. All of it has no
+    /// room and is a part less, which leaves a nanosecond.
+    const fn takes(self) -> u64 {
+        match self {
+            Self::Proportional { from_percent: percent @ ..100 } => {
+                let all = 1_u128 << 64;
+                let parts = (all * (100 - percent as u128)).div_ceil(100);
+                if parts < all { parts as u64 } else { u64::MAX }
+            }
+            Self::Proportional { .. }
+            | Self::None
+            | Self::Full
+            | Self::Equal
+            | Self::Decorrelated => 0,
+        }
+    }
 }
 
 impl Default for Jitter {
@@ -306,8 +334,13 @@ const fn percent_of_much(whole: u64, share: u64) -> u64 {
 /// A value drawn evenly from `low..high`; `low` where that range is empty. One draw either way.
 #[inline]
 pub(crate) fn between(low: u64, high: u64, rng: &mut dyn Rng) -> u64 {
-    let width = high.saturating_sub(low);
-    // The high half of a 128-bit product scales a 64-bit draw to the width without division, and is
-    // below the width, so that the sum is below `high`.
-    low + ((u128::from(rng.next_u64()) * u128::from(width)) >> 64) as u64
+    low + share(high.saturating_sub(low), rng.next_u64())
+}
+
+/// So many parts of 2^64 of a whole, rounded down: less than the whole, unless that is zero.
+///
+/// The high half of a product of 128 bits, so that a draw of 64 bits is scaled without division.
+#[inline]
+const fn share(whole: u64, parts: u64) -> u64 {
+    ((whole as u128 * parts as u128) >> 64) as u64
 }

@@ -16,6 +16,7 @@
 //! value ends the call; there is nothing to clean up.
 
 use core::fmt;
+use core::hint::cold_path;
 use core::num::NonZeroU32;
 use core::time::Duration;
 
@@ -235,7 +236,8 @@ impl<P: Policy> Attempt<P> {
                 attempts: self.progress.attempts(),
             }),
             Judgement::Retry { class, heed_hint } => {
-                self.retry(outcome, Trouble { class, heed_hint }, now, upstream, rng)
+                let hint = if heed_hint { outcome.hint_nanos() } else { 0 };
+                self.retry(outcome, now, upstream, rng, Trouble { class, hint })
             }
         }
     }
@@ -247,18 +249,17 @@ impl<P: Policy> Attempt<P> {
     fn retry<R: Rng>(
         self,
         outcome: &Outcome,
-        trouble: Trouble,
         now: Timestamp,
         upstream: &mut Upstream,
         rng: &mut R,
+        trouble: Trouble,
     ) -> Verdict<P> {
         upstream.bucket.failed();
         if let Some(reason) = self.progress.forbids(outcome) {
             return self.progress.give_up(reason);
         }
-        let Trouble { class, heed_hint } = trouble;
-        let hint = if heed_hint { outcome.hint_nanos() } else { 0 };
-        let Some(wait) = self.progress.wait(outcome, class, hint, rng) else {
+        let Trouble { class, hint } = trouble;
+        let Some((wait, cause)) = self.progress.wait(outcome, class, hint, rng) else {
             return self.progress.give_up(Reason::HintBeyondCap);
         };
         let until = now.after(wait);
@@ -268,7 +269,6 @@ impl<P: Policy> Attempt<P> {
         let Some(charged) = upstream.bucket.charge(class, now) else {
             return self.progress.give_up(Reason::BudgetExhausted);
         };
-        let cause = if hint > 0 { PauseCause::ServerHint } else { PauseCause::Backoff };
         let progress = Progress { charged, previous_wait: wait, ..self.progress };
         Verdict::Next(Action::Sleep(Pause { progress, until, cause }))
     }
@@ -291,7 +291,8 @@ impl<P: Policy> Attempt<P> {
 /// What the policy makes of an outcome that it would retry.
 struct Trouble {
     class: Class,
-    heed_hint: bool,
+    /// How long the server asked to wait, in nanoseconds; zero where that does not count.
+    hint: u64,
 }
 
 impl<P: Policy> Progress<P> {
@@ -329,16 +330,23 @@ impl<P: Policy> Progress<P> {
         }
     }
 
-    /// How long to wait, in nanoseconds; `None` where the server asks for too long a wait.
+    /// How long to wait, in nanoseconds, and why; `None` where the server asks for too long a wait.
     #[inline]
-    fn wait<R: Rng>(&self, outcome: &Outcome, class: Class, hint: u64, rng: &mut R) -> Option<u64> {
+    fn wait<R: Rng>(
+        &self,
+        outcome: &Outcome,
+        class: Class,
+        hint: u64,
+        rng: &mut R,
+    ) -> Option<(u64, PauseCause)> {
         if hint == 0 {
             let (before, previous) = (self.retries, self.previous_wait);
             let retry = RetryContext { outcome, before, class, previous };
-            return Some(nanos(self.policy.delay(&retry, rng)));
+            return Some((nanos(self.policy.delay(&retry, rng)), PauseCause::Backoff));
         }
         let limits = self.policy.limits();
-        (hint <= limits.retry_after_max).then(|| spread(hint, &limits, rng))
+        let within = hint <= limits.retry_after_max;
+        within.then(|| (spread(hint, &limits, rng), PauseCause::ServerHint))
     }
 
     const fn give_up(&self, reason: Reason) -> Verdict<P> {
@@ -563,7 +571,11 @@ const fn set_or(timeout: u64, policy: u64) -> u64 {
 /// Whether there is a deadline, and it has come by `at`.
 #[inline]
 fn passes(deadline: Timestamp, at: Timestamp) -> bool {
-    at >= deadline && deadline != NEVER
+    if at < deadline {
+        return false;
+    }
+    cold_path();
+    deadline != NEVER
 }
 
 /// A hint with up to the policy's spread on top: never less than the server asked for (R-RA-8).
