@@ -9,8 +9,8 @@
 
 use core::error::Error;
 
+use redial::TransportKind;
 use redial::blocking::{self, ClientBuilder};
-use redial::{ClientConfig, TransportKind};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
@@ -34,6 +34,7 @@ fn from_environment() -> Result<ClientBuilder, Box<dyn Error>> {
 }
 
 fn from_file(path: &str) -> Result<ClientBuilder, Box<dyn Error>> {
-    let config: ClientConfig = toml::from_str(&std::fs::read_to_string(path)?)?;
+    let text = std::fs::read_to_string(path)?;
+    let config = redial::read_config(toml::Deserializer::parse(&text)?)?;
     Ok(blocking::from_config(config)?)
 }

@@ -3,9 +3,39 @@
 use core::error::Error as StdError;
 use core::fmt;
 
-use redial_client::{Client, ClientBuilder, ClientConfig, UnreadableFile};
+use redial_client::{BoxError, Client, ClientBuilder, ClientConfig, UnreadableFile};
+use serde::Deserializer;
 
 use crate::kind::{TransportKind, UnknownTransport};
+
+/// Reads a whole configuration, in whatever format; an error says which field is wrong.
+///
+/// ```
+/// let text = r#"
+///     transport = "smol"
+///
+///     [timeouts]
+///     read = "30 parsecs"
+/// "#;
+/// let error = redial::read_config(toml::Deserializer::parse(text)?).unwrap_err();
+/// assert_eq!(error.field(), "timeouts.read");
+/// # Ok::<(), toml::de::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// [`FieldError`] where a field has no meaning, or does not exist. In a table that is read by its
+/// `kind`, it names the table.
+pub fn read_config<'de, D>(from: D) -> Result<ClientConfig, FieldError>
+where
+    D: Deserializer<'de>,
+    D::Error: Send + Sync + 'static,
+{
+    serde_path_to_error::deserialize(from).map_err(|error| {
+        let field = error.path().to_string();
+        FieldError { field, source: error.into_inner().into() }
+    })
+}
 
 /// A client to be built as its configuration says, over the transport that this names, or tokio.
 ///
@@ -22,6 +52,39 @@ pub fn from_config(config: ClientConfig) -> Result<ClientBuilder, ConfigError> {
 pub(crate) fn kind(config: &ClientConfig) -> Result<TransportKind, ConfigError> {
     let name = config.transport.as_deref();
     name.map_or(Ok(TransportKind::default()), str::parse).map_err(ConfigError::Transport)
+}
+
+/// Which field of a configuration is wrong, and what is wrong with it.
+pub struct FieldError {
+    field: String,
+    source: BoxError,
+}
+
+impl FieldError {
+    /// The field by its path, as in `pool.max_connections`; `.` where it is the whole.
+    pub fn field(&self) -> &str {
+        &self.field
+    }
+}
+
+impl fmt::Debug for FieldError {
+    /// The field alone: errors of some formats show all that they were read from (R-O-3).
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FieldError").field("field", &self.field).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Display for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.source)
+    }
+}
+
+impl StdError for FieldError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        // `Display` has said it already.
+        self.source.source()
+    }
 }
 
 /// Why there is no client of a configuration.

@@ -44,6 +44,8 @@ mod config;
 mod kind;
 
 #[cfg(feature = "serde")]
-pub use config::{ConfigError, from_config};
+pub use config::{ConfigError, FieldError, from_config, read_config};
+/// The types of requests and responses that calls are made of.
+pub use http;
 pub use kind::{TransportKind, UnknownTransport};
 pub use redial_client::*;

@@ -64,27 +64,61 @@ fn nothing_at_all_is_the_default() {
     assert_eq!(config.transport, None);
 }
 
+/// What is written, which field is to be named, and a word that says what is wrong with it.
+const WRONG: &[(&str, &str, &str)] = &[
+    ("speed = 1", "speed", "unknown field"),
+    ("transport = 1", "transport", "string"),
+    ("base_url = true", "base_url", "string"),
+    ("protocol = \"http3\"", "protocol", "http1"),
+    ("max_response_bytes = -1", "max_response_bytes", "-1"),
+    ("max_head_bytes = \"big\"", "max_head_bytes", "big"),
+    ("user_agent = \"a\\u0000\"", "user_agent", "header value"),
+    ("user_agent = 1", "user_agent", "string"),
+    ("headers = [\"a\"]", "headers", "map"),
+    ("[headers]\n\"x team\" = \"a\"", "headers", "x team"),
+    ("[headers]\nx-team = \"a\\nb\"", "headers", "x-team"),
+    ("[headers]\nx-team = 1", "headers.x-team", "string"),
+    ("timeouts = \"1s\"", "timeouts", "1s"),
+    ("[timeouts]\nred = \"10s\"", "timeouts.red", "unknown field"),
+    ("[timeouts]\nread = \"10 parsecs\"", "timeouts.read", "parsecs"),
+    ("[timeouts]\nconnect = 10", "timeouts.connect", "duration"),
+    ("[timeouts]\nwrite = \"-1s\"", "timeouts.write", "-1s"),
+    ("[pool]\nmax_connection = 1", "pool.max_connection", "max_connections"),
+    ("[pool]\nmax_connections = -1", "pool.max_connections", "-1"),
+    ("[pool]\nmax_keepalive_connections = \"all\"", "pool.max_keepalive_connections", "all"),
+    ("[pool]\nkeepalive_expiry = \"soon\"", "pool.keepalive_expiry", "soon"),
+    ("[tls]\nroots = \"a.pem\"", "tls.roots", "roots_file"),
+    ("[tls.identity]\nkey_file = \"a.pem\"", "tls.identity", "certificates_file"),
+    ("[policy]\nmax_attempts = 0", "policy", "0 attempts"),
+    ("[policy]\nmax_attempts = \"few\"", "policy.max_attempts", "few"),
+    ("[policy]\nretry_failures = [\"gremlins\"]", "policy.retry_failures[0]", "gremlins"),
+    ("[policy]\nretry_statuses = [503, 99999]", "policy.retry_statuses[1]", "99999"),
+    ("[policy.backoff]\nkind = \"magic\"", "policy.backoff.kind", "magic"),
+    ("[budget]\nkind = \"bottomless\"", "budget.kind", "bottomless"),
+    ("[budget]\ncapacity = 1", "budget", "kind"),
+    ("[replay]\nidempotency_key = \"yes\"", "replay.idempotency_key", "boolean"),
+    ("[replay]\nidempotency_keys = true", "replay.idempotency_keys", "unknown field"),
+    ("[hints]\nretry_after_ms = 1", "hints.retry_after_ms", "boolean"),
+];
+
 #[test]
-fn what_is_wrong_is_named() {
-    let rows = [
-        ("speed = 1", "speed"),
-        ("[pool]\nmax_connection = 1", "max_connection"),
-        ("[pool]\nkeepalive_expiry = \"soon\"", "keepalive_expiry"),
-        ("[timeouts]\nread = \"10 parsecs\"", "read"),
-        ("[timeouts]\nred = \"10s\"", "red"),
-        ("protocol = \"http3\"", "http3"),
-        ("[policy]\nmax_attempts = 0", "policy"),
-        ("[policy]\nretry_failures = [\"gremlins\"]", "gremlins"),
-        ("[budget]\nkind = \"bottomless\"", "bottomless"),
-        ("[headers]\n\"x team\" = \"a\"", "x team"),
-        ("[headers]\nx-team = \"a\\nb\"", "x-team"),
-        ("[tls]\nroots = \"a.pem\"", "roots"),
-        ("user_agent = \"a\\u0000\"", "user_agent"),
-    ];
-    for (text, word) in rows {
-        let error = toml::from_str::<ClientConfig>(text).unwrap_err().to_string();
-        assert!(error.contains(word), "{text:?} gives {error}");
+fn what_is_wrong_is_named_by_its_field() {
+    for (text, field, word) in WRONG {
+        let from_toml = redial::read_config(toml::Deserializer::parse(text).unwrap());
+        let json = toml::from_str::<serde_json::Value>(text).unwrap().to_string();
+        let from_json = redial::read_config(&mut serde_json::Deserializer::from_str(&json));
+        for error in [from_toml.unwrap_err(), from_json.unwrap_err()] {
+            assert_eq!(error.field(), *field, "{text:?} gives {error}");
+            assert!(error.to_string().contains(word), "{text:?} gives {error}");
+        }
     }
+}
+
+#[test]
+fn an_error_shows_no_other_field() {
+    let text = "[headers]\nauthorization = \"Bearer canary\"\n[timeouts]\nread = 1";
+    let error = redial::read_config(toml::Deserializer::parse(text).unwrap()).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("canary"), "{error:?}");
 }
 
 #[test]
@@ -128,4 +162,56 @@ fn a_file_that_is_not_there_is_named() {
     let config = toml::from_str("[tls]\nroots_file = \"no-such-file.pem\"").unwrap();
     let error = redial::from_config(config).unwrap_err().to_string();
     assert!(error.contains("no-such-file.pem"), "{error}");
+}
+
+/// What is written is what is done, over each transport and without async.
+#[cfg(feature = "blocking")]
+#[test]
+fn a_client_of_a_configuration_makes_calls() {
+    use redial_conformance::{FaultServer, Reply, Script};
+
+    for kind in TransportKind::ALL.into_iter().filter(|kind| kind.is_built()) {
+        let replies = [503, 503, 200].map(|status| Reply::status(status).body("1234"));
+        let server = FaultServer::start(Script::replies(replies)).unwrap();
+        let text = format!(
+            "transport = \"{kind}\"\nbase_url = \"{}\"\nmax_response_bytes = 4\n\
+             user_agent = \"tests/1\"\n[headers]\nx-team = \"payments\"\n\
+             [policy]\nmax_attempts = 2\n\
+             backoff = {{ kind = \"exponential\", base = \"1ms\" }}",
+            server.url("/v1")
+        );
+        let config = redial::read_config(toml::Deserializer::parse(&text).unwrap()).unwrap();
+        let client = redial::blocking::from_config(config).unwrap().build().unwrap();
+        assert_eq!(client.transport(), kind.name());
+        let response = client.get("jobs?x=1").send().unwrap();
+        assert_eq!((response.status().as_u16(), response.attempts().len()), (503, 2), "{kind}");
+        assert_eq!(client.get("/jobs").send().unwrap().text(), "1234", "{kind}");
+        drop(client);
+        let log = server.finish().unwrap();
+        let targets: Vec<_> = log.requests().iter().map(|it| it.target.as_str()).collect();
+        assert_eq!(targets, ["/v1/jobs?x=1", "/v1/jobs?x=1", "/v1/jobs"], "{kind}");
+        for request in log.requests() {
+            for (name, value) in [("x-team", "payments"), ("user-agent", "tests/1")] {
+                assert_eq!(request.header(name), Some(value.as_bytes()), "{kind}");
+            }
+        }
+    }
+}
+
+/// A limit of the configuration holds.
+#[cfg(feature = "blocking")]
+#[test]
+fn a_body_beyond_the_configured_limit_is_an_error() {
+    use redial_conformance::{FaultServer, Reply, Script};
+
+    for kind in TransportKind::ALL.into_iter().filter(|kind| kind.is_built()) {
+        let reply = Reply::status(200).body("12345");
+        let server = FaultServer::start(Script::replies([reply])).unwrap();
+        let text = format!("transport = \"{kind}\"\nmax_response_bytes = 4");
+        let config = redial::read_config(toml::Deserializer::parse(&text).unwrap()).unwrap();
+        let client = redial::blocking::from_config(config).unwrap().build().unwrap();
+        let error = client.get(server.url("/")).send().unwrap_err();
+        assert_eq!(error.kind(), redial::engine::FailureKind::ResponseTooLarge, "{kind}");
+        assert_eq!(error.attempts().len(), 1, "{kind}: R-C-4, not retried");
+    }
 }

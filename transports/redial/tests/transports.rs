@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod common;
+
 use core::time::Duration;
 
+use common::run;
 use redial::engine::{Backoff, StandardPolicy};
 use redial::{BuildError, Client, NoTransport, TransportKind};
 use redial_conformance::{FaultServer, Reply, Script};
@@ -16,19 +19,6 @@ fn server() -> FaultServer {
 fn quick() -> StandardPolicy {
     let backoff = Backoff::exponential(Duration::from_millis(2));
     StandardPolicy::builder().backoff(backoff).build().unwrap()
-}
-
-/// Runs a call where the transport wants to be.
-fn run<T>(kind: TransportKind, call: impl Future<Output = T>) -> T {
-    match kind {
-        TransportKind::Tokio => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            runtime.unwrap().block_on(call)
-        }
-        TransportKind::Smol | TransportKind::AsyncStd | TransportKind::Isahc | _ => {
-            smol::block_on(call)
-        }
-    }
 }
 
 #[test]
@@ -91,6 +81,11 @@ mod blocking {
             runtime
                 .block_on(async { tokio::spawn(async { built().for_each(call) }).await.unwrap() });
         }
+    }
+
+    #[test]
+    fn a_task_of_async_std_makes_calls() {
+        async_std::task::block_on(async_std::task::spawn(async { built().for_each(call) }));
     }
 
     #[test]
