@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::thread;
 
 use redial_client::{BuildError, Error, blocking};
-use redial_engine::FailureKind;
+use redial_engine::{FailureKind, Reason};
 
 use super::call::blocking_request;
 use super::seen::{CallSeen, EndSeen, Figures, Seen, of_head};
@@ -80,13 +80,14 @@ impl Play {
         let began = self.time.now();
         let ended = self.blocking_end_of(client, call);
         let took = self.time.now().saturating_sub(began);
-        match ended {
+        let seen = match ended {
             Ok(seen) => CallSeen { took, ..seen },
-            Err(error) if call.cancel.is_some() && error.kind() == FailureKind::Deadline => {
-                CallSeen { end: EndSeen::Cancelled, ..CallSeen::of_error(&error, took) }
-            }
             Err(error) => CallSeen::of_error(&error, took),
+        };
+        if call.cancel.is_some() && ended_by_its_deadline(&seen) {
+            return CallSeen { end: EndSeen::Cancelled, ..seen };
         }
+        seen
     }
 
     fn blocking_end_of(&self, client: &blocking::Client, call: &Call) -> Result<CallSeen, Error> {
@@ -108,4 +109,10 @@ impl Play {
             Reading::HeadOnly => Ok(of_head!(request.send_streaming()?)),
         }
     }
+}
+
+/// Whether a deadline ended a call: it cut an attempt, or no wait was begun because of it.
+fn ended_by_its_deadline(seen: &CallSeen) -> bool {
+    seen.reason == Some(Reason::DeadlineWouldPass)
+        || matches!(seen.end, EndSeen::Error { kind: FailureKind::Deadline, .. })
 }

@@ -4,9 +4,17 @@
 //! client does and what must come of it (`call`), and what the origin must have seen (`sees`).
 
 mod backoff;
+mod bodies;
+mod budget;
+mod cancellation;
 mod deadlines;
 mod decisions;
+mod headers;
 mod hints;
+mod hostile;
+mod pool;
+mod timeouts;
+mod urls;
 
 use core::time::Duration;
 
@@ -14,7 +22,20 @@ use crate::{Reply, Scenario, Step};
 
 /// Every scenario, group by group.
 pub fn scenarios() -> Vec<Scenario> {
-    let groups = [decisions::all(), backoff::all(), hints::all(), deadlines::all()];
+    let groups = [
+        decisions::all(),
+        backoff::all(),
+        hints::all(),
+        budget::all(),
+        deadlines::all(),
+        timeouts::all(),
+        bodies::all(),
+        pool::all(),
+        headers::all(),
+        urls::all(),
+        cancellation::all(),
+        hostile::all(),
+    ];
     groups.into_iter().flatten().collect()
 }
 
