@@ -103,8 +103,9 @@ fn play(subject: &Arc<Subject>, scenario: &Arc<Scenario>) -> Vec<String> {
 }
 
 fn place(server: &Arc<FaultServer>) -> Place {
-    let (url, server) = (server.url(""), Arc::clone(server));
-    Place { url, roots: None, open: Box::new(move || server.log().open_connections()) }
+    let (url, roots) = (server.url(""), server.roots().map(|roots| roots.as_bytes().to_vec()));
+    let server = Arc::clone(server);
+    Place { url, roots, open: Box::new(move || server.log().open_connections()) }
 }
 
 /// Ends every origin; their logs, and where a script was not played to its end.

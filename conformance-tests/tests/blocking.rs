@@ -7,5 +7,5 @@ conformance!(
     Subject::new("blocking-smol", |it| Ok(it.with_blocking(redial_smol::blocking()?)?)),
     Subject::new("blocking-async-std", |it| Ok(it.with_blocking(redial_async_std::blocking()?)?)),
     Subject::new("blocking-isahc", |it| Ok(it.with_blocking(redial_isahc::blocking())?))
-        .declaring(declared::isahc()),
+        .declaring(declared::isahc_blocking()),
 );

@@ -1,28 +1,182 @@
 //! What isahc declares: where curl does things its own way and no option of it says otherwise.
 //!
-//! A reason names the file of curl or isahc that shows it.
+//! A reason names the file of curl or isahc that shows it. What holds instead is played too.
 
-use redial_engine::{Delivery, FailureKind};
+use core::time::Duration;
 
-use crate::{Attempted, Call, Declaration, Scenario, Script};
+use redial_engine::{Delivery, FailureKind, Reason};
+
+use crate::{
+    Act, Attempted, Call, Declaration, End, HeaderSeen, Plan, QUICK_TIMEOUT, Scenario, Script,
+    Sighting, Step,
+};
 
 const NOTHING_USABLE: &str = "where no complete header line has come curl says CURLE_GOT_NOTHING \
                               (lib/http.c, \"Empty reply from server\"), as for no answer at all";
-
 const SENT_AGAIN: &str = "curl itself sends what may be repeated once more where a reused \
                           connection breaks (lib/transfer.c, Curl_retry_request)";
+const ENDS_WITH_ITS_CONNECTION: &str = "to curl a head may end with its connection (lib/http.c): \
+                                        it is the body that is found to be missing";
+const MALFORMED_CHUNK: &str = "curl says CURLE_RECV_ERROR of a malformed chunk, as of a reset \
+                               (lib/http_chunks.c)";
+const ADDED: &str = "Accept, and an empty User-Agent and Content-Type, cannot be left out: \
+                     isahc's parsing.rs (header_to_curl_string) has no way to tell curl \"none\"";
+const UNASKED: &str = "curl looks at an idle connection, not at the bytes on it, before it is \
+                       reused (lib/url.c)";
+const LETS_GO_LATE: &str = "curl notices that a call was dropped when bytes move (isahc's \
+                            handler.rs), or when the reaper comes: after the read timeout and 5 s, and 5 s \
+                            more where bytes had moved (lib/speedcheck.c looks so far back)";
 
 /// What isahc declares.
 pub fn isahc() -> Vec<Declaration> {
+    let groups = [kinds(), added(), resent(), unread(), dropped()];
+    groups.into_iter().flatten().collect()
+}
+
+/// What isahc declares for blocking callers. They cannot drop a call: they give it a deadline, and
+/// curl keeps deadlines itself.
+pub fn isahc_blocking() -> Vec<Declaration> {
+    [kinds(), added(), resent(), unread()].into_iter().flatten().collect()
+}
+
+/// Failures that curl has another name for.
+fn kinds() -> Vec<Declaration> {
+    let closed = |id: &str| {
+        Declaration::new(id, NOTHING_USABLE)
+            .instead(|it| nth_attempt(it, 0, (FailureKind::Closed, Delivery::Unknown)))
+    };
+    let malformed = |id: &str| Declaration::new(id, MALFORMED_CHUNK).instead(reset_and_no_more);
     vec![
-        Declaration::new("decisions/status-104-is-interim", NOTHING_USABLE)
-            .instead(|it| nth_attempt(it, 0, (FailureKind::Closed, Delivery::Unknown))),
-        Declaration::new("decisions/last-response-is-handed-over", SENT_AGAIN)
-            .instead(and_once_more),
+        closed("decisions/status-104-is-interim"),
+        closed("hostile/cut-status-line"),
+        Declaration::new("hostile/cut-before-the-blank-line", ENDS_WITH_ITS_CONNECTION)
+            .instead(|it| nth_attempt(it, 0, (FailureKind::Truncated, Delivery::Answered))),
+        malformed("hostile/chunk-size-too-large"),
+        malformed("hostile/chunk-size-negative"),
+        malformed("hostile/chunk-without-its-end"),
     ]
 }
 
-/// The scenario, whose n-th attempt comes to this instead.
+/// Headers that curl adds, and answers that it takes for its own.
+fn added() -> Vec<Declaration> {
+    let more = |id: &str| Declaration::new(id, ADDED).instead(with_what_curl_adds);
+    vec![
+        more("headers/nothing-is-added"),
+        more("headers/nothing-is-added-to-a-post"),
+        more("headers/no-user-agent"),
+        more("headers/default-nowhere-else"),
+        Declaration::new("hostile/answer-to-nobody", UNASKED).instead(|it| {
+            let it = first_list_alone(it);
+            nth_call(it, 1, |call| call.end = Some(End::with(299, "evil")))
+        }),
+    ]
+}
+
+/// Requests that curl sends again by itself.
+fn resent() -> Vec<Declaration> {
+    vec![
+        Declaration::new("decisions/last-response-is-handed-over", SENT_AGAIN)
+            .instead(and_once_more),
+        Declaration::new("pool/served-once-then-always-closed", SENT_AGAIN).instead(|mut it| {
+            it.sightings =
+                vec![Sighting::RequestCount { origin: 0, count: crate::Count::AtMost(7) }];
+            nth_call(it, 1, |call| call.attempts = vec![FailureKind::Closed.into(); 5])
+        }),
+    ]
+}
+
+fn late(id: &str) -> Declaration {
+    Declaration::new(id, LETS_GO_LATE).instead(within_the_reapers_bound)
+}
+
+/// Responses that nobody reads any more.
+fn unread() -> Vec<Declaration> {
+    vec![late("bodies/no-slot-while-it-sleeps"), late("cancellation/leaves-nothing")]
+}
+
+/// Calls that curl lets go of late.
+fn dropped() -> Vec<Declaration> {
+    vec![
+        late("cancellation/while-waiting-for-the-answer"),
+        late("cancellation/while-the-body-comes"),
+        late("cancellation/frees-its-slot"),
+    ]
+}
+
+/// How long curl may hold what was dropped, under the quick setup's read timeout.
+const REAPED: Duration = Duration::from_secs(14);
+
+/// The scenario, with the quick read timeout, and with time for the reaper.
+fn within_the_reapers_bound(mut scenario: Scenario) -> Scenario {
+    scenario.setup.timeouts.read = QUICK_TIMEOUT;
+    scenario.setup.timeouts.pool = REAPED;
+    scenario.acts.retain(|act| !matches!(act, Act::Figures { .. }));
+    scenario.sightings.retain(|it| !matches!(it, Sighting::Requests { .. }));
+    for sighting in &mut scenario.sightings {
+        if let Sighting::AllClosed { within } = sighting {
+            *within = REAPED;
+        }
+    }
+    each_call(scenario, |call| call.took.1 = call.took.1.max(REAPED * 2))
+}
+
+/// The scenario, whose first call fails by a reset and is not made again.
+fn reset_and_no_more(scenario: Scenario) -> Scenario {
+    nth_call(scenario, 0, |call| {
+        *call = Call::get("/")
+            .max_attempts(1)
+            .comes_to([FailureKind::Reset])
+            .gives_up(Reason::AttemptsExhausted);
+    })
+}
+
+/// The scenario, with the headers that curl adds.
+fn with_what_curl_adds(mut scenario: Scenario) -> Scenario {
+    for sighting in &mut scenario.sightings {
+        let Sighting::Requests { requests, .. } = sighting else { continue };
+        for header in requests.iter_mut().flat_map(|request| &mut request.headers) {
+            match header {
+                HeaderSeen::Only(names) => {
+                    *names = &["host", "accept", "user-agent", "content-length", "content-type"];
+                }
+                HeaderSeen::Absent("user-agent") => {
+                    *header = HeaderSeen::Is("user-agent", String::new());
+                }
+                HeaderSeen::Is(..) | HeaderSeen::Absent(_) | HeaderSeen::AsBefore(_) => {}
+            }
+        }
+    }
+    scenario
+}
+
+/// The scenario, whose first origin treats what comes beyond its script as its last list says.
+fn and_once_more(scenario: Scenario) -> Scenario {
+    with_lists(scenario, |script, lists| {
+        let again = lists.last().cloned().unwrap_or_default();
+        script.otherwise(again)
+    })
+}
+
+/// The scenario, whose first origin has only the first of its lists.
+fn first_list_alone(scenario: Scenario) -> Scenario {
+    with_lists(scenario, |_, lists| Script::connections(lists.into_iter().take(1).collect()))
+}
+
+fn with_lists(
+    mut scenario: Scenario,
+    change: impl FnOnce(Script, Vec<Vec<Step>>) -> Script,
+) -> Scenario {
+    if let Some(script) = scenario.origins.first_mut() {
+        let lists = match script.plan() {
+            Plan::Requests(lists) | Plan::Connections(lists) => lists.clone(),
+            Plan::Refused => Vec::new(),
+        };
+        *script = change(script.clone(), lists);
+    }
+    scenario
+}
+
+/// The scenario, the n-th attempt of whose calls comes to this.
 fn nth_attempt(scenario: Scenario, attempt: usize, came: impl Into<Attempted>) -> Scenario {
     let came = came.into();
     each_call(scenario, |call| {
@@ -32,24 +186,21 @@ fn nth_attempt(scenario: Scenario, attempt: usize, came: impl Into<Attempted>) -
     })
 }
 
-/// The scenario, whose first origin treats what comes beyond its script as its last list says.
-fn and_once_more(mut scenario: Scenario) -> Scenario {
-    if let Some(script) = scenario.origins.first_mut() {
-        let again = match script.plan() {
-            crate::Plan::Requests(lists) | crate::Plan::Connections(lists) => lists.last().cloned(),
-            crate::Plan::Refused => None,
-        };
-        let plain = core::mem::replace(script, Script::refused());
-        *script = plain.otherwise(again.unwrap_or_default());
+fn nth_call(mut scenario: Scenario, number: usize, change: impl FnOnce(&mut Call)) -> Scenario {
+    if let Some(call) = calls(&mut scenario).nth(number) {
+        change(call);
     }
     scenario
 }
 
-fn each_call(mut scenario: Scenario, change: impl Fn(&mut Call)) -> Scenario {
-    for act in &mut scenario.acts {
-        if let crate::Act::Calls(calls) = act {
-            calls.iter_mut().for_each(&change);
-        }
-    }
+fn each_call(mut scenario: Scenario, change: impl FnMut(&mut Call)) -> Scenario {
+    calls(&mut scenario).for_each(change);
     scenario
+}
+
+fn calls(scenario: &mut Scenario) -> impl Iterator<Item = &mut Call> {
+    scenario.acts.iter_mut().flat_map(|act| match act {
+        Act::Calls(calls) => calls.as_mut_slice(),
+        Act::Rest(_) | Act::Close | Act::Figures { .. } => &mut [],
+    })
 }

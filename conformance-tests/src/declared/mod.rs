@@ -6,4 +6,4 @@
 
 mod isahc;
 
-pub use isahc::isahc;
+pub use isahc::{isahc, isahc_blocking};
