@@ -10,9 +10,22 @@ mod executor;
 pub mod fleet;
 pub mod message;
 mod queue;
+mod referee;
 mod rng;
+mod run;
+mod scenario;
+mod search;
+mod shrink;
 pub mod trace;
 
 pub use self::executor::{Executor, Halt, Sleep, VirtualTime};
 pub use self::queue::EventQueue;
+pub use self::referee::{Coverage, Invariant, Sometimes, Violation};
 pub use self::rng::{Seed, Stream};
+pub use self::run::{Report, Simulation};
+pub use self::scenario::{
+    BudgetPlan, CallPlan, ClockStep, Fault, FaultPlan, Level, PolicyPlan, Scenario, Unreadable,
+    Verb,
+};
+pub use self::search::{Finding, Search};
+pub use self::shrink::shrink;

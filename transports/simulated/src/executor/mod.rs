@@ -17,11 +17,12 @@ use std::sync::Arc;
 
 use redial_client::BoxFuture;
 
+pub(crate) use self::task::lock;
 use self::task::{Ready, TaskWaker};
 pub use self::time::{Sleep, VirtualTime};
 
 /// How many times tasks may be polled in one instant. More is no work but a loop.
-const POLLS_IN_AN_INSTANT: u32 = 1_000_000;
+const POLLS_IN_AN_INSTANT: u32 = 100_000;
 
 /// Runs tasks in virtual time, on the thread that calls it.
 ///
@@ -115,7 +116,7 @@ impl Default for Executor {
 pub enum Halt {
     /// Nothing is ready, and no timer is set: everybody waits for somebody else.
     Stalled,
-    /// A million polls and time has not moved: somebody wakes without end.
+    /// A hundred thousand polls and time has not moved: somebody wakes without end.
     Spinning,
 }
 
@@ -123,7 +124,7 @@ impl fmt::Display for Halt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Stalled => "nothing is ready, and no timer is set",
-            Self::Spinning => "a million polls in one instant",
+            Self::Spinning => "a hundred thousand polls in one instant",
         })
     }
 }
