@@ -94,6 +94,9 @@ pub(super) struct Figures {
     pub(super) give_ups: BTreeMap<&'static str, u64>,
     bin: u64,
     bins: Vec<Bin>,
+    /// Which bin is filled now, and when it ends: time never goes back.
+    current: usize,
+    ends: u64,
 }
 
 /// About so many bins are drawn.
@@ -109,6 +112,8 @@ impl Figures {
             give_ups: BTreeMap::new(),
             bin,
             bins: vec![Bin::default(); usize::try_from(count).unwrap_or(0)],
+            current: 0,
+            ends: bin,
         }
     }
 
@@ -142,10 +147,20 @@ impl Figures {
 
     #[inline]
     fn count(&mut self, at: Timestamp, add: impl FnOnce(&mut Bin)) {
-        let bin = usize::try_from(at.as_nanos() / self.bin).ok();
-        if let Some(bin) = bin.and_then(|bin| self.bins.get_mut(bin)) {
+        if at.as_nanos() >= self.ends {
+            self.turn(at.as_nanos());
+        }
+        if let Some(bin) = self.bins.get_mut(self.current) {
             add(bin);
         }
+    }
+
+    /// Turns to the bin of a later time.
+    #[cold]
+    fn turn(&mut self, at: u64) {
+        let bin = at / self.bin;
+        self.current = usize::try_from(bin).unwrap_or(usize::MAX);
+        self.ends = (bin + 1).saturating_mul(self.bin);
     }
 
     pub(super) fn into_parts(self) -> (Totals, Latency, BTreeMap<&'static str, u64>, Vec<Bin>) {
