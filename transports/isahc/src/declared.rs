@@ -155,6 +155,36 @@ declare! {
         shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
     }
     {
+        requirements: ["R-C-5"],
+        rows: [],
+        instead: "what must not be repeated is sent by HTTP/1.1 where the version is negotiated",
+        because: "curl would share an HTTP/2 connection, and so reuse it",
+        shown_by: "tls::what_must_not_be_repeated_is_sent_by_http1",
+    }
+    {
+        requirements: ["R-X-4"],
+        rows: [],
+        instead: "a whole body over TLS, whose connection ends at the same time without close_notify, \
+                  may be a `Reset`",
+        because: "`lib/vtls/rustls.c` makes an error of `RUSTLS_RESULT_UNEXPECTED_EOF`",
+        shown_by: "tls::an_end_without_close_notify_is_an_error",
+    }
+    {
+        requirements: ["R-C-5"],
+        rows: [],
+        instead: "client certificates on Linux only",
+        because: "`lib/vtls/rustls.c` reads them from files, and a key is not to be on a disk",
+        shown_by: "tls::a_client_certificate_is_shown",
+    }
+    {
+        requirements: ["R-P-6"],
+        rows: [],
+        instead: "HTTP/2: calls that begin together open a connection each, and every call has a \
+                  slot; later ones share what stands",
+        because: "isahc sets no `CURLOPT_PIPEWAIT`",
+        shown_by: "http2::calls_in_sequence_share_a_connection_and_all_have_slots",
+    }
+    {
         requirements: ["R-T-2"],
         rows: [],
         instead: "a response head that trickles has the connect and the read timeout together to \

@@ -28,10 +28,7 @@
 //!
 //! | where | what happens | why |
 //! |---|---|---|
-//! | methods that are not repeatable, with [`Protocol::Negotiated`] | HTTP/1.1 | curl would share an HTTP/2 connection, and so reuse it |
-//! | a complete body over TLS whose connection ends without close_notify | an error | curl's rustls backend |
 //! | idle connections | those of the handle are closed together, when no request is on any of them; the idle time for the single one is checked when it would be reused | isahc has no way to close one |
-//! | client certificates | on Linux only | curl's rustls backend takes them as files alone, and a key is not to be on a disk |
 //!
 //! # Code map, in the order of a request
 //!
@@ -51,8 +48,6 @@
 //! | `declared.rs` | what is otherwise than the requirements say, as data |
 //! | `descriptors.rs` | whether the process has more open files than curl can wait for |
 //! | `clock.rs` | the clock, and the one thread that all timers share |
-//!
-//! [`Protocol::Negotiated`]: redial_client::Protocol::Negotiated
 #![forbid(unsafe_code)]
 
 mod classify;

@@ -15,7 +15,7 @@ use core::time::Duration;
 use std::thread;
 
 use common::vectors::{self, Seen};
-use common::{SOON, block_on, timeouts};
+use common::{SOON, block_on, ok, timeouts};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use redial_client::{Body, Exchange, Protocol, Settings, Transport, TransportError};
@@ -124,6 +124,27 @@ fn a_window_that_never_opens_is_a_write_timeout() {
     let server = server(settings(&[]), vec![], Step::AwaitClose { within: SOON });
     let failure = send(&server, &Method::POST, 1_000_000).unwrap_err().failure();
     assert_eq!((failure.kind.name(), failure.delivery.name()), ("write_timeout", "unknown"));
+}
+
+#[test]
+fn calls_in_sequence_share_a_connection_and_all_have_slots() {
+    let steps = vec![Step::Pause(Duration::from_millis(100)), ok().step()];
+    let server = FaultServer::start(Script::requests(vec![]).otherwise(steps)).unwrap();
+    let mut settings = Settings::default();
+    settings.protocol = Protocol::Http2PriorKnowledge;
+    let client = common::client_of(IsahcTransport::with(settings).unwrap()).build().unwrap();
+    for _ in 0..3 {
+        assert_eq!(block_on(client.get(server.url("/")).send()).unwrap().text(), "ok");
+    }
+    assert_eq!(server.log().connections().len(), 1, "R-P-7");
+    let threads = [(); 8].map(|()| {
+        let (client, url) = (client.clone(), server.url("/"));
+        thread::spawn(move || block_on(client.get(url).send()).unwrap().text().into_owned())
+    });
+    common::until(|| client.pool().in_use == 8);
+    assert_eq!(threads.map(|thread| thread.join().unwrap()), ["ok"; 8]);
+    let log = server.log();
+    assert!(log.connections().len() <= 8 && log.connections()[0].peak_requests > 1, "R-P-6");
 }
 
 fn send(server: &FaultServer, method: &Method, upload: usize) -> Result<u16, TransportError> {
