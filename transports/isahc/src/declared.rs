@@ -198,7 +198,7 @@ declare! {
         instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \
                   or after the read timeout and 5 s",
         because: "isahc's `handler.rs` looks for a dropped future in its callbacks alone",
-        shown_by: "pool::a_dropped_request_to_a_silent_server_frees_its_slot_with_the_reaper",
+        shown_by: "dropped::a_dropped_request_to_a_silent_server_frees_its_slot_with_the_reaper",
     }
     {
         requirements: ["R-X-2"],
@@ -277,6 +277,23 @@ declare! {
         because: "`lib/urlapi.c` resolves the first, isahc's `parsing.rs` panics at the second, \
                   and to curl the third is a request whose response has a body",
         shown_by: "calls::what_isahc_would_change_is_refused_before_anything_is_sent",
+    }
+    {
+        requirements: ["R-P-3"],
+        rows: [],
+        instead: "an idle connection that is due closes at once where no request is on its \
+                  handle, else with the last of those that are: new ones go over another handle",
+        because: "isahc's `agent/mod.rs` has no message that closes a connection, only one that \
+                  ends the handle",
+        shown_by: "pool::an_idle_connection_expires_beside_traffic",
+    }
+    {
+        requirements: ["R-P-4"],
+        rows: [],
+        instead: "a request on a connection of its own may wait, as long as it would for a slot, \
+                  for one that runs, although an idle connection could make room",
+        because: "the same: the idle one is on the handle of the one that runs",
+        shown_by: "pool::an_idle_connection_makes_room_for_all_but_a_fresh_one_beside_a_busy_one",
     }
     {
         requirements: ["R-O-2", "R-P-9"],

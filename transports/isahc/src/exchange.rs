@@ -39,7 +39,7 @@ pub(crate) async fn send(
     let streams = may_be_h2(settings.protocol, exchange.request.uri());
     let clock = connections.clock();
     let prepared = request::prepare(exchange, &lease, settings.protocol, clock);
-    let (request, progress) = prepared.inspect_err(|_| lease.gone(None))?;
+    let (request, progress) = prepared.inspect_err(|_| lease.gone())?;
     let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff);
     let cancelled = CancelOnDrop(progress.clone());
     let handle = Arc::clone(lease.handle());
@@ -100,7 +100,7 @@ fn failed(
     let reused = port.is_some() && lease.over(port);
     let error = classify::before_head(error, watch, progress);
     if !streams || error.failure().delivery == Delivery::Unsent {
-        lease.gone(port);
+        lease.gone();
     }
     if reused { error.on_reused() } else { error }
 }

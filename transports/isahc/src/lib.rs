@@ -24,11 +24,6 @@
 //! once, whatever becomes of the connection (R-X-6); it pays with a connection of its own.
 //!
 //! What is left is in [`DECLARED`], each with its reason, and with the test that holds it to that.
-//! Besides:
-//!
-//! | where | what happens | why |
-//! |---|---|---|
-//! | idle connections | those of the handle are closed together, when no request is on any of them; the idle time for the single one is checked when it would be reused | isahc has no way to close one |
 //!
 //! # Code map, in the order of a request
 //!
@@ -37,7 +32,7 @@
 //! | `transport.rs` | [`IsahcTransport`]: from an exchange to an answer |
 //! | `handles.rs` | isahc's clients, made from [`Settings`](redial_client::Settings) |
 //! | `identity.rs`, `file.rs` | the client's certificate, lent to curl as a file in memory |
-//! | `connections.rs` | slots, first come, first served, and which handle a request goes over |
+//! | `connections.rs` and its folder | slots, first come, first served, which handle a request goes over, and when idle connections close |
 //! | `ledger.rs` | how many connections there may be: arithmetic, without a lock or a clock |
 //! | `request.rs` | the request as isahc takes it |
 //! | `upload.rs` | the request body as curl reads it, and how far it has come |

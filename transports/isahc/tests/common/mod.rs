@@ -14,6 +14,7 @@ use std::task::Wake;
 use std::thread::{self, Thread};
 use std::time::Instant;
 
+use http::Method;
 use redial_client::{Client, ClientBuilder, PoolLimits, Settings, Timeouts};
 use redial_conformance::{FaultServer, Log, Reply, Script, Step};
 use redial_engine::{Backoff, StandardPolicy, StandardPolicyBuilder};
@@ -58,6 +59,22 @@ pub(crate) fn limited(limits: PoolLimits) -> IsahcTransport {
     let mut settings = Settings::default();
     settings.limits = limits;
     IsahcTransport::with(settings).unwrap()
+}
+
+/// One connection at most.
+pub(crate) const ONE: PoolLimits = PoolLimits {
+    max_connections: 1,
+    max_keepalive_connections: 1,
+    keepalive_expiry: Some(Duration::from_secs(30)),
+};
+
+/// Runs a call on a thread of its own.
+pub(crate) fn spawn(client: &Client, url: String, method: Method) -> thread::JoinHandle<u16> {
+    let client = client.clone();
+    thread::spawn(move || {
+        let call = client.call(method, url).timeouts(timeouts(SOON));
+        block_on(call.send()).unwrap().status().as_u16()
+    })
 }
 
 /// All four timeouts of the same length.
