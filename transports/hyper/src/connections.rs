@@ -68,7 +68,8 @@ struct Waiting<R: Runtime> {
 
 enum Progress<R: Runtime> {
     Queued,
-    Opening,
+    /// This connection is being opened for it.
+    Opening(ConnectionId),
     Given(Grant<R>),
     Failed(TransportError),
 }
@@ -149,7 +150,7 @@ impl<R: Runtime> Connections<R> {
         match taken? {
             Progress::Given(grant) => Some(Ok(Lease::new(self, grant, now))),
             Progress::Failed(error) => Some(Err(error)),
-            Progress::Queued | Progress::Opening => None,
+            Progress::Queued | Progress::Opening(_) => None,
         }
     }
 
@@ -211,10 +212,11 @@ impl<R: Runtime> Connections<R> {
     ) {
         let now = self.runtime.now();
         let http2 = matches!(sender, Sender::Http2(_));
-        self.with(|state| {
+        let opener = self.with(|state| {
             if let Some(live) = state.live.get_mut(connection) {
                 live.sender = Some(sender);
             }
+            let opener = state.queue_again(connection);
             if http2 {
                 state.http1_origins.pop(origin);
                 state.pool.opened_http2(now, connection, max_streams);
@@ -224,7 +226,9 @@ impl<R: Runtime> Connections<R> {
                 }
                 state.pool.opened_http1(now, connection);
             }
+            opener
         });
+        opener.into_iter().for_each(Waker::wake);
     }
 
     /// The peer of an HTTP/2 connection permits another number of streams.
@@ -301,7 +305,7 @@ impl<R: Runtime> State<R> {
                 Action::Open { connection, waiter, key } => {
                     let waiting = self.waiting(waiter);
                     let timeout = waiting.map_or(Duration::ZERO, |waiting| {
-                        waiting.progress = Progress::Opening;
+                        waiting.progress = Progress::Opening(connection);
                         waiting.connect_timeout
                     });
                     let shared = Arc::new(Shared::default());
@@ -335,6 +339,15 @@ impl<R: Runtime> State<R> {
             errands.hire_janitor = true;
         }
         errands
+    }
+
+    /// The request that this connection was opened for waits like any other from now on: the peer
+    /// may permit no stream, and that wait has the limit of the queue.
+    fn queue_again(&mut self, connection: ConnectionId) -> Option<Waker> {
+        let opens = |waiting: &&mut Waiting<R>| matches!(waiting.progress, Progress::Opening(opening) if opening == connection);
+        let waiting = self.waiting.iter_mut().find(opens)?;
+        waiting.progress = Progress::Queued;
+        waiting.waker.take()
     }
 
     fn waiting(&mut self, id: WaiterId) -> Option<&mut Waiting<R>> {

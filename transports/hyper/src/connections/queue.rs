@@ -11,6 +11,10 @@ use crate::connections::{Connections, Grant, Lease, Progress, Waiting};
 use crate::pool::{WaiterId, Withdrawal};
 use crate::runtime::Runtime;
 
+/// Until when a wait may last, what kind of failure it is to wait for longer, and why the request
+/// is then withdrawn.
+type Limit = (Timestamp, FailureKind, Withdrawal);
+
 /// A request's place in the queue. Dropping it leaves the queue.
 pub(super) struct Queue<R: Runtime> {
     connections: Arc<Connections<R>>,
@@ -46,8 +50,10 @@ impl<R: Runtime> Queue<R> {
             let limit @ (until, kind, why) = self.limit();
             // A timer is made only where there is something to wait for.
             let timer = async { runtime.sleep_until(until).await };
-            if let Some(result) = race(self.ended(), timer).await {
-                return result;
+            match race(self.ended(limit), timer).await {
+                Some(Some(result)) => return result,
+                Some(None) => continue,
+                None => {}
             }
             // The clock decides, not the timer (R-T-6), and what limits the wait may have changed.
             if runtime.now() >= until && self.limit() == limit {
@@ -56,9 +62,14 @@ impl<R: Runtime> Queue<R> {
         }
     }
 
-    /// Completes when the pool has ended the wait.
-    async fn ended(&mut self) -> Result<Lease<R>, TransportError> {
-        poll_fn(|context| self.poll_ended(context)).await
+    /// Completes when the pool has ended the wait, or with `None` when another limit holds for it.
+    async fn ended(&mut self, limit: Limit) -> Option<Result<Lease<R>, TransportError>> {
+        poll_fn(|context| match self.poll_ended(context) {
+            Poll::Ready(result) => Poll::Ready(Some(result)),
+            Poll::Pending if self.limit() != limit => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        })
+        .await
     }
 
     fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<Result<Lease<R>, TransportError>> {
@@ -66,7 +77,7 @@ impl<R: Runtime> Queue<R> {
         let Some(waiting) = state.waiting(self.waiter) else {
             return Poll::Ready(Err(TransportError::unsent(FailureKind::ClientClosed)));
         };
-        if matches!(waiting.progress, Progress::Queued | Progress::Opening) {
+        if matches!(waiting.progress, Progress::Queued | Progress::Opening(_)) {
             waiting.waker = Some(context.waker().clone());
             return Poll::Pending;
         }
@@ -76,7 +87,7 @@ impl<R: Runtime> Queue<R> {
         Poll::Ready(match progress {
             Some(Progress::Given(grant)) => Ok(self.lease(grant)),
             Some(Progress::Failed(error)) => Err(error),
-            Some(Progress::Queued | Progress::Opening) | None => {
+            Some(Progress::Queued | Progress::Opening(_)) | None => {
                 Err(TransportError::unsent(FailureKind::ClientClosed))
             }
         })
@@ -86,11 +97,10 @@ impl<R: Runtime> Queue<R> {
         Lease::new(&self.connections, grant, self.connections.runtime.now())
     }
 
-    /// Until when the wait may last as it is, what kind of failure it is to wait for longer, and
-    /// why the request is then withdrawn.
+    /// What holds for the wait as it is.
     ///
     /// The pool timeout is for the queue: opening a connection has a timeout of its own.
-    fn limit(&self) -> (Timestamp, FailureKind, Withdrawal) {
+    fn limit(&self) -> Limit {
         let pool = (self.pool_until, FailureKind::PoolTimeout, Withdrawal::PoolTimeout);
         let never = (Timestamp::MAX, FailureKind::Other, Withdrawal::Dropped);
         let cut = |cutoff: Cutoff| (cutoff.at, cutoff.kind(), Withdrawal::Dropped);
@@ -122,7 +132,7 @@ impl<R: Runtime> Queue<R> {
         });
         match progress {
             Some(Progress::Given(grant)) => Some(self.lease(grant)),
-            Some(Progress::Queued | Progress::Opening | Progress::Failed(_)) | None => None,
+            Some(Progress::Queued | Progress::Opening(_) | Progress::Failed(_)) | None => None,
         }
     }
 }
