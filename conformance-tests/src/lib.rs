@@ -100,4 +100,4 @@ pub use step::Step;
 pub use subject::{Declaration, PlayError, Subject};
 pub use tls::{Certificate, Handshake, Tls};
 pub use unfinished::{Leftover, StepError, Unfinished};
-pub use wire::{WIRE_TIMEOUT, WireRow, wire_h1};
+pub use wire::{WIRE_TIMEOUT, WireEnd, WireRow, wire_h1, wire_h2};

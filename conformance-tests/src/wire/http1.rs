@@ -1,59 +1,19 @@
-//! Every way in which an HTTP/1.1 server may fail a request, as a table of scripts.
+//! Every way in which a server of HTTP/1.1 may fail a request.
 
-use core::time::Duration;
+use redial_engine::Delivery::{Answered, Unknown, Unsent};
+use redial_engine::FailureKind::{
+    Closed, Connect, ReadTimeout, RemoteProtocol, Reset, ResponseTooLarge, Truncated, WriteTimeout,
+};
 
+use super::{AT_MOST, GAP, REST, SEEN, UPLOAD, WireRow, await_close, ok, row};
 use crate::{Reply, Script, Step};
-
-/// The timeout for which the rows of [`wire_h1`] are timed: what a client under test should set for
-/// its connect, read and write timeouts alike.
-pub const WIRE_TIMEOUT: Duration = Duration::from_millis(400);
-
-/// How long a script waits for the client to act; a client that keeps its timeouts never meets it.
-const AT_MOST: Duration = Duration::from_secs(10);
-
-/// The gap between two slow pieces: well below the timeout, while all gaps together are above it.
-const GAP: Duration = Duration::from_millis(100);
-
-/// A pause after which a client has seen what was sent before.
-const SEEN: Duration = Duration::from_millis(50);
-
-/// How long a client rests where the server acts on an idle connection.
-const REST: Duration = Duration::from_millis(300);
-
-/// More than the buffers of both kernels hold, so that sending it is stuck while nobody reads.
-const UPLOAD: usize = 16 * 1024 * 1024;
 
 /// More than any client takes for a head.
 const HUGE: usize = 16 * 1024 * 1024;
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
-/// One misbehaviour: the script of the server, and what the client is to do.
-///
-/// The client makes its requests one after the other and without retries. The last one is the one
-/// that the row is about; those before it are to succeed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct WireRow {
-    /// The name of the misbehaviour.
-    pub id: &'static str,
-    /// What the server does.
-    pub script: Script,
-    /// How many requests the client is to make.
-    pub requests: usize,
-    /// How many bytes the body of each request has; zero for none.
-    pub upload: usize,
-    /// How long the client is to rest between two requests, at the least.
-    pub rest: Duration,
-}
-
-/// The misbehaviours of an HTTP/1.1 server, one row each.
-///
-/// ```
-/// let rows = redial_conformance::wire_h1();
-/// assert!(rows.iter().any(|row| row.id == "rst-after-request"));
-/// ```
-pub fn wire_h1() -> Vec<WireRow> {
+pub(super) fn rows() -> Vec<WireRow> {
     let groups = [unread(), unanswered(), cut_heads(), wrong_heads(), broken_bodies()];
     groups.into_iter().chain([slow(), uploads(), reused()]).flatten().collect()
 }
@@ -62,22 +22,29 @@ pub fn wire_h1() -> Vec<WireRow> {
 fn unread() -> Vec<WireRow> {
     let arrival = Step::AwaitData { within: AT_MOST };
     vec![
-        WireRow { script: Script::refused(), ..row("refused", vec![]) },
+        WireRow { script: Script::refused(), ..row("refused", vec![]) }.or(Connect, Unsent),
         // To the client, a reset by the first step is one in the accept queue: the kernel had
         // completed the handshake, and no program has read a byte.
-        row("rst-on-accept", vec![Step::Reset]),
-        row("rst-before-read", vec![arrival.clone(), Step::Reset]),
-        row("close-before-read", vec![arrival, Step::CloseUnread]),
+        row("rst-on-accept", vec![Step::Reset])
+            .or(Connect, Unsent)
+            .or(Reset, Unknown)
+            .or(Reset, Unsent),
+        row("rst-before-read", vec![arrival.clone(), Step::Reset])
+            .or(Reset, Unknown)
+            .or(Connect, Unsent),
+        row("close-before-read", vec![arrival, Step::CloseUnread])
+            .or(Reset, Unknown)
+            .or(Closed, Unknown),
     ]
 }
 
 /// The server reads the request and gives no answer.
 fn unanswered() -> Vec<WireRow> {
     vec![
-        answer("close-after-request", [Step::Close]),
-        answer("rst-after-request", [Step::Reset]),
-        answer("silent", [await_close()]),
-        answer("100-then-close", [Reply::status(100).step(), Step::Close]),
+        answer("close-after-request", [Step::Close]).or(Closed, Unknown),
+        answer("rst-after-request", [Step::Reset]).or(Reset, Unknown),
+        answer("silent", [await_close()]).or(ReadTimeout, Unknown),
+        answer("100-then-close", [Reply::status(100).step(), Step::Close]).or(Truncated, Unknown),
     ]
 }
 
@@ -85,9 +52,9 @@ fn unanswered() -> Vec<WireRow> {
 fn cut_heads() -> Vec<WireRow> {
     let half = || write("HTTP/1.1 200 OK\r\ncontent-le");
     vec![
-        answer("partial-status-close", [write("HTTP/1.1 2"), Step::Close]),
-        answer("partial-headers-close", [half(), Step::Close]),
-        answer("partial-headers-rst", [half(), Step::Pause(SEEN), Step::Reset]),
+        answer("partial-status-close", [write("HTTP/1.1 2"), Step::Close]).or(Truncated, Unknown),
+        answer("partial-headers-close", [half(), Step::Close]).or(Truncated, Unknown),
+        answer("partial-headers-rst", [half(), Step::Pause(SEEN), Step::Reset]).or(Reset, Unknown),
     ]
 }
 
@@ -98,14 +65,17 @@ fn wrong_heads() -> Vec<WireRow> {
     let length = Reply::status(200).header("content-length", "two").body("ok").raw();
     let both = Reply::status(200).header("content-length", "2").body("ok").chunked(2);
     vec![
-        answer("bad-status-line", [write("HTTP/1.1 fine OK\r\n\r\n"), await_close()]),
-        answer("bad-header-line", [write(&format!("{OK}no colon here\r\n\r\n")), await_close()]),
-        answer("bad-content-length", [length.step(), await_close()]),
-        answer("huge-head", [write(OK), flood, await_close()]),
-        answer("http09", [write("<p>An answer without a head.</p>\n"), Step::Close]),
+        answer("bad-status-line", [write("HTTP/1.1 fine OK\r\n\r\n"), await_close()])
+            .or(RemoteProtocol, Unknown),
+        answer("bad-header-line", [write(&format!("{OK}no colon here\r\n\r\n")), await_close()])
+            .or(RemoteProtocol, Unknown),
+        answer("bad-content-length", [length.step(), await_close()]).or(RemoteProtocol, Unknown),
+        answer("huge-head", [write(OK), flood, await_close()]).or(ResponseTooLarge, Unknown),
+        answer("http09", [write("<p>An answer without a head.</p>\n"), Step::Close])
+            .or(RemoteProtocol, Unknown),
         // A second request shows that the connection serves nothing more: on this one it would
         // be discarded.
-        again("te-and-cl", [both.step(), await_close()]),
+        again("te-and-cl", [both.step(), await_close()]).or_response(200),
     ]
 }
 
@@ -117,10 +87,10 @@ fn broken_bodies() -> Vec<WireRow> {
         reply.body(format!("4\r\nfour\r\n{rest}")).step()
     };
     vec![
-        answer("cl-truncated-close", [cut(), Step::Close]),
-        answer("cl-truncated-rst", [cut(), Step::Pause(SEEN), Step::Reset]),
-        answer("chunked-truncated", [chunks("8\r\nhalf"), Step::Close]),
-        answer("bad-chunk-size", [chunks("zz\r\n"), await_close()]),
+        answer("cl-truncated-close", [cut(), Step::Close]).or(Truncated, Answered),
+        answer("cl-truncated-rst", [cut(), Step::Pause(SEEN), Step::Reset]).or(Reset, Answered),
+        answer("chunked-truncated", [chunks("8\r\nhalf"), Step::Close]).or(Truncated, Answered),
+        answer("bad-chunk-size", [chunks("zz\r\n"), await_close()]).or(RemoteProtocol, Answered),
     ]
 }
 
@@ -130,9 +100,9 @@ fn slow() -> Vec<WireRow> {
     let body = Step::WriteSlowly { bytes: b"slowly".to_vec(), piece: 1, gap: GAP };
     let start = Reply::status(200).header("content-length", "10").body("tw").raw().step();
     vec![
-        answer("slow-headers", [Reply::status(200).body("ok").slowly(5, GAP)]),
-        answer("slow-body", [Step::Write(reply.head()), body]),
-        answer("stall-body", [start, await_close()]),
+        answer("slow-headers", [Reply::status(200).body("ok").slowly(5, GAP)]).or_response(200),
+        answer("slow-body", [Step::Write(reply.head()), body]).or_response(200),
+        answer("stall-body", [start, await_close()]).or(ReadTimeout, Answered),
     ]
 }
 
@@ -142,8 +112,10 @@ fn uploads() -> Vec<WireRow> {
     let unread = vec![Step::Stall { at_most: AT_MOST }, Step::CloseUnread];
     let early = vec![Step::ReadHead, refusal, Step::CloseUnread];
     vec![
-        WireRow { upload: UPLOAD, ..row("no-read-upload", unread) },
-        WireRow { upload: UPLOAD, ..row("early-413-close", early) },
+        WireRow { upload: UPLOAD, ..row("no-read-upload", unread) }.or(WriteTimeout, Unknown),
+        WireRow { upload: UPLOAD, ..row("early-413-close", early) }
+            .or(Reset, Unknown)
+            .or_response(413),
     ]
 }
 
@@ -153,16 +125,17 @@ fn reused() -> Vec<WireRow> {
     let timeout = Reply::status(408).header("connection", "close").step();
     let rest = |row: WireRow| WireRow { rest: REST, ..row };
     vec![
-        rest(again("keepalive-close-idle", [ok(), Step::Pause(SEEN), Step::Close])),
-        rest(again("unsolicited-408", [ok(), Step::Pause(SEEN), timeout, Step::Close])),
-        race("keepalive-close-race", [ok(), next(), Step::Close]),
-        race("keepalive-rst-race", [ok(), next(), Step::Reset]),
+        rest(again("keepalive-close-idle", [ok(), Step::Pause(SEEN), Step::Close]))
+            .or_response(200),
+        rest(again("unsolicited-408", [ok(), Step::Pause(SEEN), timeout, Step::Close]))
+            .or_response(200),
+        race("keepalive-close-race", [ok(), next(), Step::Close])
+            .or_on_reused(Closed)
+            .or_response(200),
+        race("keepalive-rst-race", [ok(), next(), Step::Reset])
+            .or_on_reused(Reset)
+            .or_response(200),
     ]
-}
-
-fn row(id: &'static str, steps: Vec<Step>) -> WireRow {
-    let script = Script::connections(vec![steps]);
-    WireRow { id, script, requests: 1, upload: 0, rest: Duration::ZERO }
 }
 
 /// A row of one request, which is read and then treated so.
@@ -177,8 +150,9 @@ fn again<const N: usize>(id: &'static str, steps: [Step; N]) -> WireRow {
     WireRow { script, requests: 2, ..row(id, vec![]) }
 }
 
-/// A row of two requests on the same connection, whose steps are these. A client that sends the
-/// second again, on a connection of its own, is answered: the log then shows it.
+/// A row of two requests on the same connection, whose steps are these. The server ends it as the
+/// second is sent: a client that sees the end first sends it over another connection, and is
+/// answered there.
 fn race<const N: usize>(id: &'static str, steps: [Step; N]) -> WireRow {
     let script = Script::connections(vec![read_then(steps)]).otherwise(read_then([ok()]));
     WireRow { script, requests: 2, ..row(id, vec![]) }
@@ -188,28 +162,6 @@ fn read_then<const N: usize>(steps: [Step; N]) -> Vec<Step> {
     [Step::ReadRequest].into_iter().chain(steps).collect()
 }
 
-fn ok() -> Step {
-    Reply::status(200).body("ok").step()
-}
-
 fn write(text: &str) -> Step {
     Step::Write(text.as_bytes().to_vec())
-}
-
-fn await_close() -> Step {
-    Step::AwaitClose { within: AT_MOST }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn there_are_thirty_rows_with_names_of_their_own() {
-        let mut ids: Vec<_> = wire_h1().into_iter().map(|row| row.id).collect();
-        assert_eq!(ids.len(), 30);
-        ids.sort_unstable();
-        ids.dedup();
-        assert_eq!(ids.len(), 30);
-    }
 }

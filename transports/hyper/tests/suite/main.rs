@@ -24,3 +24,4 @@ mod restart;
 mod runtime;
 mod streaming;
 mod stress;
+mod wire;
