@@ -7,6 +7,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use redial::TransportKind;
 
+use crate::conform::columns;
+
+/// Stands for every transport that there is.
+pub(crate) const ALL: &str = "all";
+
 /// HTTP calls with retries.
 #[derive(Debug, Parser)]
 #[command(name = "redial", version, arg_required_else_help = true)]
@@ -25,6 +30,11 @@ pub(crate) enum Command {
     ///
     /// Exits with 0 below status 400, 1 from 400 on, 2 for wrong usage, 3 without a response.
     Send(Box<SendArguments>),
+    /// Plays the conformance suite over each transport, against origins of its own.
+    ///
+    /// Exits with 0 where everything passes or is declared, 1 where something fails, 2 for wrong
+    /// usage, 3 where this machine stands in the way.
+    Conform(ConformArguments),
 }
 
 /// What is said after `redial demo`.
@@ -53,11 +63,39 @@ fn one() -> impl TypedValueParser<Value = TransportKind> {
 
 /// Takes the name of a transport, or `all`.
 fn one_or_all() -> impl TypedValueParser<Value = Transports> {
-    let names = TransportKind::ALL.map(TransportKind::name).into_iter().chain(["all"]);
+    let names = TransportKind::ALL.map(TransportKind::name).into_iter().chain([ALL]);
     PossibleValuesParser::new(names).try_map(|name| match name.as_str() {
-        "all" => Ok(Transports(TransportKind::ALL.to_vec())),
+        ALL => Ok(Transports(TransportKind::ALL.to_vec())),
         name => name.parse().map(|kind| Transports(vec![kind])),
     })
+}
+
+/// What is said after `redial conform`.
+#[derive(Debug, Args)]
+pub struct ConformArguments {
+    /// What to play the scenarios over; all: each of them.
+    #[arg(long, default_value = ALL, value_parser = column_or_all())]
+    pub(crate) transport: String,
+    /// Only scenarios with this in their ids, or that prove the requirement of this id.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) filter: Option<String>,
+    /// Where to write the report as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Lists the scenarios, and plays none.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) list: bool,
+}
+
+impl Default for ConformArguments {
+    fn default() -> Self {
+        Self { transport: ALL.to_owned(), filter: None, json: None, list: false }
+    }
+}
+
+/// Takes the name of a column of the suite's table, or `all`.
+fn column_or_all() -> PossibleValuesParser {
+    PossibleValuesParser::new(columns::names().chain([ALL]))
 }
 
 /// What is said after `redial send`.

@@ -6,11 +6,13 @@
 //! | `transports.rs` | a transport by its name |
 //! | `demo.rs`, `scenarios.rs` | `redial demo`: an origin that misbehaves, and the calls to it |
 //! | `send.rs` | `redial send`: one call to a real server |
+//! | `conform.rs`, `conform/` | `redial conform`: the conformance suite over each transport |
 //! | `timeline.rs` | a call's history for people |
 //! | `report.rs` | the same for programs |
 #![forbid(unsafe_code)]
 
 mod arguments;
+pub mod conform;
 pub mod demo;
 mod report;
 pub mod scenarios;
@@ -34,6 +36,7 @@ pub fn run() -> ExitCode {
     let outcome = match Arguments::parse().command {
         Command::Demo(arguments) => demo::command(&arguments),
         Command::Send(arguments) => send::command(&arguments),
+        Command::Conform(arguments) => conform::command(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         anstream::eprintln!("redial: {error}");

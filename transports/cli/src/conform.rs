@@ -1,0 +1,124 @@
+//! `redial conform`: the conformance suite over each transport, against origins of its own.
+
+pub(crate) mod columns;
+mod page;
+
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use redial_conformance::{Report, Scenario, Subject, run, scenarios};
+
+use crate::Failure;
+pub use crate::arguments::ConformArguments;
+
+/// Plays the suite, and answers the exit code.
+///
+/// # Errors
+///
+/// [`Failure`] where nothing is chosen by the arguments, or this machine stands in the way.
+pub fn command(arguments: &ConformArguments) -> Result<ExitCode, Failure> {
+    play(arguments, scenarios())
+}
+
+/// Plays these scenarios, and answers the exit code: 0 where everything passes or is declared,
+/// else 1.
+///
+/// # Errors
+///
+/// [`Failure`] where nothing is chosen by the arguments, or this machine stands in the way.
+pub fn play(arguments: &ConformArguments, scenarios: Vec<Scenario>) -> Result<ExitCode, Failure> {
+    let scenarios = chosen(scenarios, arguments.filter.as_deref())?;
+    if arguments.list {
+        show(&list(&scenarios))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    // What cannot be written is found out before minutes are spent.
+    let json = arguments.json.as_deref().map(Destination::create).transpose()?;
+    let began = Instant::now();
+    let report = watched(&columns::named(&arguments.transport), &scenarios);
+    show(&page::draw(&report, began.elapsed()))?;
+    if let Some(json) = json {
+        json.write(&report)?;
+    }
+    let failed = report.counts().failed > 0;
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// The scenarios that a filter lets through.
+fn chosen(scenarios: Vec<Scenario>, filter: Option<&str>) -> Result<Vec<Arc<Scenario>>, Failure> {
+    let passes = |it: &Scenario| {
+        filter.is_none_or(|text| it.id.contains(text) || it.requirements.contains(&text))
+    };
+    let chosen: Vec<_> = scenarios.into_iter().filter(passes).map(Arc::new).collect();
+    match filter {
+        Some(text) if chosen.is_empty() => Err(Failure::usage(format!(
+            "no scenario has {text:?} in its id, and none proves a requirement of that id; \
+             --list shows them all"
+        ))),
+        Some(_) | None => Ok(chosen),
+    }
+}
+
+/// A line for each scenario: its id, what it proves, and its title.
+fn list(scenarios: &[Arc<Scenario>]) -> String {
+    let width = scenarios.iter().map(|it| it.id.len()).max().unwrap_or(0);
+    let line = |it: &Arc<Scenario>| {
+        format!("{:width$}  {}  {}\n", it.id, it.requirements.join(","), it.title)
+    };
+    scenarios.iter().map(line).collect()
+}
+
+/// Plays the scenarios, and shows on a terminal how far that is.
+fn watched(subjects: &[Arc<Subject>], scenarios: &[Arc<Scenario>]) -> Report {
+    let all = subjects.len().saturating_mul(scenarios.len());
+    // On standard error, and nowhere where that is no terminal.
+    let bar = ProgressBar::new(u64::try_from(all).unwrap_or(u64::MAX));
+    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} in {elapsed} {msg}") {
+        bar.set_style(style);
+    }
+    let report = run(subjects, scenarios, |played| {
+        if played.verdict.is_failure() {
+            bar.println(format!("failed: {} over {}", played.scenario.id, played.subject));
+        }
+        bar.set_message(played.scenario.id.clone());
+        bar.inc(1);
+    });
+    bar.finish_and_clear();
+    report
+}
+
+fn show(text: &str) -> Result<(), Failure> {
+    let mut out = anstream::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    written.map_err(|error| Failure::trouble(format!("standard output takes no more: {error}")))
+}
+
+/// A file that the report will be written to.
+struct Destination<'a> {
+    path: &'a Path,
+    file: File,
+}
+
+impl<'a> Destination<'a> {
+    fn create(path: &'a Path) -> Result<Self, Failure> {
+        let file = File::create(path).map_err(|error| not_written(path, &error))?;
+        Ok(Self { path, file })
+    }
+
+    fn write(self, report: &Report) -> Result<(), Failure> {
+        let mut file = BufWriter::new(self.file);
+        serde_json::to_writer_pretty(&mut file, report)
+            .map_err(|error| not_written(self.path, &error))?;
+        let written = file.write_all(b"\n").and_then(|()| file.flush());
+        written.map_err(|error| not_written(self.path, &error))
+    }
+}
+
+fn not_written(path: &Path, error: &dyn core::fmt::Display) -> Failure {
+    Failure::trouble(format!("the report {} was not written: {error}", path.display()))
+}
