@@ -55,6 +55,7 @@
 
 mod certificates;
 mod connection;
+mod coverage;
 pub mod declared;
 mod harness;
 mod http2;
@@ -65,6 +66,7 @@ mod play;
 mod reply;
 mod report;
 mod request;
+mod requirements;
 mod runner;
 mod scenario;
 mod scenarios;
@@ -79,6 +81,7 @@ mod unfinished;
 mod wire;
 
 pub use certificates::ClientIdentity;
+pub use coverage::coverage;
 pub use harness::harness;
 pub use http2::{ErrorCode, Frame, Http2, LastStream};
 pub use judge::judge;
@@ -87,6 +90,7 @@ pub use play::{CallSeen, EndSeen, Figures, Place, Play, RealTime, Seen, Time};
 pub use reply::Reply;
 pub use report::{Counts, Played, Report, Verdict};
 pub use request::Malformed;
+pub use requirements::{Proof, Requirement, requirements};
 pub use runner::{check, run};
 pub use scenario::{
     Act, Attempted, BodySeen, Call, Came, Count, End, HeaderSeen, Payload, QUICK_BASE,

@@ -85,11 +85,14 @@ pub struct ConformArguments {
     /// Lists the scenarios, and plays none.
     #[arg(long, conflicts_with = "json")]
     pub(crate) list: bool,
+    /// Writes the page that says which scenarios prove which requirement, and plays none.
+    #[arg(long, conflicts_with_all = ["transport", "filter", "json", "list"])]
+    pub(crate) coverage: bool,
 }
 
 impl Default for ConformArguments {
     fn default() -> Self {
-        Self { transport: ALL.to_owned(), filter: None, json: None, list: false }
+        Self { transport: ALL.to_owned(), filter: None, json: None, list: false, coverage: false }
     }
 }
 

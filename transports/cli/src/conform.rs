@@ -11,17 +11,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use redial_conformance::{Report, Scenario, Subject, run, scenarios};
+use redial_conformance::{Report, Scenario, Subject, coverage, run, scenarios};
 
 use crate::Failure;
 pub use crate::arguments::ConformArguments;
 
-/// Plays the suite, and answers the exit code.
+/// Plays the suite, or says what it proves, and answers the exit code.
 ///
 /// # Errors
 ///
 /// [`Failure`] where nothing is chosen by the arguments, or this machine stands in the way.
 pub fn command(arguments: &ConformArguments) -> Result<ExitCode, Failure> {
+    if arguments.coverage {
+        show(&coverage())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     play(arguments, scenarios())
 }
 

@@ -75,6 +75,13 @@ fn scenarios_are_listed_without_being_played() {
 }
 
 #[test]
+fn the_page_of_what_proves_what_is_written() {
+    let output = redial(&["--coverage"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(shown(&output), redial_conformance::coverage());
+}
+
+#[test]
 fn wrong_usage_is_2_and_says_what_is_wrong() {
     let unknown = redial(&["--transport", "carrier-pigeon"]);
     assert_eq!(unknown.status.code(), Some(2));

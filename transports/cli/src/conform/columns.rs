@@ -62,7 +62,7 @@ fn on_smol(play: Play) -> Result<Seen, PlayError> {
 
 fn on_an_executor_of_its_own(play: Play) -> Result<Seen, PlayError> {
     let executor = Arc::new(Executor::new());
-    let builder = Client::builder(Smol::with_executor(Arc::clone(&executor)));
+    let builder = Client::builder(Smol::with_executor(&executor));
     Ok(smol::block_on(executor.run(play.with(builder)))?)
 }
 
