@@ -202,6 +202,13 @@ fn judge_sighting(sighting: &Sighting, seen: &Seen, logs: &[Log]) -> Vec<String>
         Sighting::AllClosedAfterDrop { within } => complain(seen.left_open.1 == 0, || {
             format!("{} connections are open {within:?} after the client", seen.left_open.1)
         }),
+        Sighting::Alpn { origin, protocol } => {
+            let first = log(origin).connections().first();
+            let found = first.and_then(|it| it.tls.as_ref()).and_then(|tls| tls.alpn.as_deref());
+            complain(found == *protocol, || {
+                format!("{protocol:?} must be agreed on, and {found:?} was")
+            })
+        }
         Sighting::WaitsDiffer => complain(waits_differ(&seen.calls), || {
             "two calls wait equally long before the same retry".to_owned()
         }),

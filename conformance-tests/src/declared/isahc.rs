@@ -7,8 +7,8 @@ use core::time::Duration;
 use redial_engine::{Delivery, FailureKind, Reason};
 
 use crate::{
-    Act, Attempted, Call, Declaration, End, HeaderSeen, Plan, QUICK_TIMEOUT, Scenario, Script,
-    Sighting, Step,
+    Act, Attempted, Call, Count, Declaration, End, HeaderSeen, Plan, QUICK_TIMEOUT, Scenario,
+    Script, Sighting, Step,
 };
 
 const NOTHING_USABLE: &str = "where no complete header line has come curl says CURLE_GOT_NOTHING \
@@ -23,20 +23,31 @@ const ADDED: &str = "Accept, and an empty User-Agent and Content-Type, cannot be
                      isahc's parsing.rs (header_to_curl_string) has no way to tell curl \"none\"";
 const UNASKED: &str = "curl looks at an idle connection, not at the bytes on it, before it is \
                        reused (lib/url.c)";
+const HANDSHAKE: &str = "a handshake that was cut and one that was refused are one code of curl's, \
+                         CURLE_SSL_CONNECT_ERROR: both count as refused";
+const NO_GOODBYE: &str = "curl's rustls backend makes CURLE_RECV_ERROR of a missing close_notify \
+                          (lib/vtls/rustls.c), as of a reset";
+const NO_FRAMES: &str = "curl says CURLE_HTTP2, or CURLE_RECV_ERROR, of frames that are none, as of \
+                         the end of a connection (lib/http2.c)";
+const NOT_WAITED_FOR: &str = "isahc does not set CURLOPT_PIPEWAIT: until a connection stands, curl \
+                              opens more of them";
+const REFUSED: &str = "curl tries a refused stream five times more by itself, and then says nothing \
+                       that tells it from a broken connection (lib/transfer.c, Curl_retry_request)";
 const LETS_GO_LATE: &str = "curl notices that a call was dropped when bytes move (isahc's \
                             handler.rs), or when the reaper comes: after the read timeout and 5 s, and 5 s \
                             more where bytes had moved (lib/speedcheck.c looks so far back)";
 
 /// What isahc declares.
 pub fn isahc() -> Vec<Declaration> {
-    let groups = [kinds(), added(), resent(), unread(), dropped()];
+    let groups = [kinds(), handshakes(), frames(), added(), resent(), unread(), dropped()];
     groups.into_iter().flatten().collect()
 }
 
 /// What isahc declares for blocking callers. They cannot drop a call: they give it a deadline, and
 /// curl keeps deadlines itself.
 pub fn isahc_blocking() -> Vec<Declaration> {
-    [kinds(), added(), resent(), unread()].into_iter().flatten().collect()
+    let groups = [kinds(), handshakes(), frames(), added(), resent(), unread()];
+    groups.into_iter().flatten().collect()
 }
 
 /// Failures that curl has another name for.
@@ -57,6 +68,74 @@ fn kinds() -> Vec<Declaration> {
     ]
 }
 
+/// R-X-5, R-X-4: what curl's TLS says.
+fn handshakes() -> Vec<Declaration> {
+    let cut = |id: &str| {
+        Declaration::new(id, HANDSHAKE).instead(|mut it| {
+            it.sightings = vec![Sighting::RequestCount { origin: 0, count: Count::Exactly(0) }];
+            for script in &mut it.origins {
+                let tls = script.tls().cloned();
+                *script = Script::connections(vec![]);
+                if let Some(tls) = tls {
+                    *script = script.clone().secured(tls);
+                }
+            }
+            each_call(it, |call| call.attempts = vec![(FailureKind::Tls, Delivery::Unsent).into()])
+        })
+    };
+    vec![
+        cut("tls/cut-end-of-stream"),
+        cut("tls/cut-reset"),
+        cut("tls/cut-garbage"),
+        Declaration::new("tls/no-goodbye-and-no-length", NO_GOODBYE)
+            .instead(|it| nth_attempt(it, 0, FailureKind::Reset)),
+    ]
+}
+
+/// R-D-3, R-X-7: HTTP/2 as curl reports it.
+fn frames() -> Vec<Declaration> {
+    let malformed = |id: &str| {
+        Declaration::new(id, NO_FRAMES).instead(|mut it| {
+            it.sightings.clear();
+            each_call(it, |call| {
+                *call = Call::get("/")
+                    .max_attempts(1)
+                    .somehow(End::Error(vec![FailureKind::Closed, FailureKind::Reset]));
+            })
+        })
+    };
+    let unrepeatable = |id: &str| {
+        Declaration::new(id, REFUSED)
+            .instead(|it| nth_attempt(it, 0, (FailureKind::Closed, Delivery::Unknown)))
+    };
+    vec![
+        malformed("http2/data-on-an-idle-stream"),
+        malformed("http2/headers-on-stream-0"),
+        malformed("http2/window-update-of-0"),
+        malformed("http2/frame-too-large"),
+        malformed("http2/settings-of-a-wrong-length"),
+        Declaration::new("http2/shared-while-it-is-opened", NOT_WAITED_FOR).instead(|mut it| {
+            it.sightings = vec![Sighting::Connections { origin: 0, count: Count::AtMost(20) }];
+            it
+        }),
+        unrepeatable("http2/refused-stream-of-a-post"),
+        unrepeatable("http2/go-away-with-an-error"),
+        Declaration::new("http2/refused-stream", REFUSED)
+            .instead(|it| each_call(it, |call| call.attempts = vec![200.into()])),
+        Declaration::new("http2/refused-stream-if-unsent", REFUSED).instead(|it| {
+            let it = first_request_alone(it);
+            each_call(it, |call| {
+                call.attempts = vec![(FailureKind::Closed, Delivery::Unknown).into()];
+                call.reason = Some(Reason::NotRepeatable);
+            })
+        }),
+        Declaration::new("http2/refused-for-ever", REFUSED).instead(|mut it| {
+            it.sightings = vec![Sighting::RequestCount { origin: 0, count: Count::Exactly(30) }];
+            each_call(it, |call| call.attempts = vec![FailureKind::Reset.into(); 5])
+        }),
+    ]
+}
+
 /// Headers that curl adds, and answers that it takes for its own.
 fn added() -> Vec<Declaration> {
     let more = |id: &str| Declaration::new(id, ADDED).instead(with_what_curl_adds);
@@ -65,6 +144,7 @@ fn added() -> Vec<Declaration> {
         more("headers/nothing-is-added-to-a-post"),
         more("headers/no-user-agent"),
         more("headers/default-nowhere-else"),
+        more("http2/headers"),
         Declaration::new("hostile/answer-to-nobody", UNASKED).instead(|it| {
             let it = first_list_alone(it);
             nth_call(it, 1, |call| call.end = Some(End::with(299, "evil")))
@@ -78,8 +158,7 @@ fn resent() -> Vec<Declaration> {
         Declaration::new("decisions/last-response-is-handed-over", SENT_AGAIN)
             .instead(and_once_more),
         Declaration::new("pool/served-once-then-always-closed", SENT_AGAIN).instead(|mut it| {
-            it.sightings =
-                vec![Sighting::RequestCount { origin: 0, count: crate::Count::AtMost(7) }];
+            it.sightings = vec![Sighting::RequestCount { origin: 0, count: Count::AtMost(7) }];
             nth_call(it, 1, |call| call.attempts = vec![FailureKind::Closed.into(); 5])
         }),
     ]
@@ -137,7 +216,18 @@ fn with_what_curl_adds(mut scenario: Scenario) -> Scenario {
         for header in requests.iter_mut().flat_map(|request| &mut request.headers) {
             match header {
                 HeaderSeen::Only(names) => {
-                    *names = &["host", "accept", "user-agent", "content-length", "content-type"];
+                    *names = &[
+                        ":method",
+                        ":path",
+                        ":scheme",
+                        ":authority",
+                        "host",
+                        "accept",
+                        "user-agent",
+                        "content-length",
+                        "content-type",
+                        "x-one",
+                    ];
                 }
                 HeaderSeen::Absent("user-agent") => {
                     *header = HeaderSeen::Is("user-agent", String::new());
@@ -160,6 +250,11 @@ fn and_once_more(scenario: Scenario) -> Scenario {
 /// The scenario, whose first origin has only the first of its lists.
 fn first_list_alone(scenario: Scenario) -> Scenario {
     with_lists(scenario, |_, lists| Script::connections(lists.into_iter().take(1).collect()))
+}
+
+/// The scenario, whose first origin answers only the first request.
+fn first_request_alone(scenario: Scenario) -> Scenario {
+    with_lists(scenario, |_, lists| Script::requests(lists.into_iter().take(1).collect()))
 }
 
 fn with_lists(

@@ -70,6 +70,7 @@ impl Play {
                 | Sighting::RequestCount { .. }
                 | Sighting::Connections { .. }
                 | Sighting::PeakOpen { .. }
+                | Sighting::Alpn { .. }
                 | Sighting::WaitsDiffer
                 | Sighting::Gap { .. } => {}
             }

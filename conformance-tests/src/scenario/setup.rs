@@ -15,9 +15,9 @@ pub const QUICK_BASE: Duration = Duration::from_millis(20);
 
 /// Every timeout of the quick setup.
 ///
-/// A server that is steady sends something four times within it, so that scheduling noise does not
+/// A server that is steady sends something six times within it, so that scheduling noise does not
 /// look like silence.
-pub const QUICK_TIMEOUT: Duration = Duration::from_millis(600);
+pub const QUICK_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How the client of a scenario is set up: what [`ClientBuilder`] takes, as data.
 ///
@@ -54,7 +54,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The standard policy with a backoff from 20 ms, every timeout 600 ms, the rest by default.
+    /// The standard policy with a backoff from 20 ms, every timeout 1 s, the rest by default.
     pub fn quick() -> Self {
         let mut timeouts = Timeouts::DEFAULT;
         timeouts.connect = QUICK_TIMEOUT;

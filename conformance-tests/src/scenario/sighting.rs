@@ -45,6 +45,13 @@ pub enum Sighting {
         /// How long that may take.
         within: Duration,
     },
+    /// The first connection agreed on this protocol by ALPN.
+    Alpn {
+        /// Which origin.
+        origin: usize,
+        /// The protocol; `None` where nothing was agreed on.
+        protocol: Option<&'static str>,
+    },
     /// No two calls wait equally long before the same retry (R-B-3).
     WaitsDiffer,
     /// Some time passes between the arrivals of two requests.

@@ -12,8 +12,10 @@ mod decisions;
 mod headers;
 mod hints;
 mod hostile;
+mod http2;
 mod pool;
 mod timeouts;
+mod tls;
 mod urls;
 
 use core::time::Duration;
@@ -34,6 +36,8 @@ pub fn scenarios() -> Vec<Scenario> {
         headers::all(),
         urls::all(),
         cancellation::all(),
+        tls::all(),
+        http2::all(),
         hostile::all(),
     ];
     groups.into_iter().flatten().collect()

@@ -94,7 +94,7 @@ fn writing() -> Vec<Scenario> {
                     .max_attempts(1)
                     .comes_to([(FailureKind::WriteTimeout, Delivery::Unknown)])
                     .gives_up(Reason::AttemptsExhausted)
-                    .takes(millis(500), seconds(7)),
+                    .takes(millis(900), seconds(7)),
             ),
         scenario("write-slow-source", &["R-T-3", "R-T-2"], "a slow source trips no timeout")
             .origin(Script::replies([ok()]))

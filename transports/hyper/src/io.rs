@@ -160,7 +160,13 @@ pub(crate) struct MeteredIo<R: Runtime> {
     runtime: R,
     meter: Arc<Meter>,
     scratch: Scratch,
+    /// How many reads have succeeded in a row.
+    reads: u32,
 }
+
+/// After so many reads in a row the others on the executor have a turn. A peer that never pauses
+/// would hold up a runtime that does not see to that itself (R-X-8).
+const TURN: u32 = 4;
 
 impl<R: Runtime> MeteredIo<R> {
     pub(crate) const fn new(
@@ -169,7 +175,7 @@ impl<R: Runtime> MeteredIo<R> {
         meter: Arc<Meter>,
         scratch: Scratch,
     ) -> Self {
-        Self { socket, runtime, meter, scratch }
+        Self { socket, runtime, meter, scratch, reads: 0 }
     }
 
     fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -192,6 +198,11 @@ impl<R: Runtime> Read for MeteredIo<R> {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if this.reads >= TURN {
+            this.reads = 0;
+            context.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut scratch = this.scratch.take();
         let room = buffer.remaining().min(scratch.len());
         let read = match scratch.get_mut(..room) {
@@ -207,6 +218,7 @@ impl<R: Runtime> Read for MeteredIo<R> {
             Ok(())
         });
         this.scratch.put(scratch);
+        this.reads = if metered.is_ready() { this.reads + 1 } else { 0 };
         metered.map(|result| result.inspect_err(|error| this.meter.failed(error)))
     }
 }

@@ -1,0 +1,327 @@
+//! HTTP/2, with prior knowledge over plain TCP: streams, windows, and servers that go away.
+
+use redial_client::Protocol;
+use redial_engine::{Delivery, FailureKind, Reason, Replay};
+
+use super::{await_close, millis, ok, reply, seconds, status};
+use crate::{
+    Attempted, Call, Came, Count, End, ErrorCode, Frame, Http2, LastStream, Reply, RequestSeen,
+    Scenario, Script, Setup, Sighting, Step,
+};
+
+pub(super) fn all() -> Vec<Scenario> {
+    let groups = [shared(), windows(), refused(), gone(), bodies(), floods(), malformed()];
+    groups.into_iter().flatten().collect()
+}
+
+fn scenario(name: impl AsRef<str>, requirements: &[&'static str], title: &str) -> Scenario {
+    Scenario::new(format!("http2/{}", name.as_ref()), requirements, title)
+        .setup(|setup| Setup { protocol: Protocol::Http2PriorKnowledge, ..setup })
+}
+
+fn is(kind: FailureKind, delivery: Delivery) -> Attempted {
+    Attempted::any_of([Came::Failure(kind, Some(delivery))])
+}
+
+/// R-P-6: calls to one origin share a connection.
+fn shared() -> Vec<Scenario> {
+    let many = |count: usize| (0..count).map(|n| Call::get(format!("/{n}")).comes_to([200]));
+    let slow = || vec![Step::Pause(millis(100)), ok().step()];
+    vec![
+        scenario("one-after-the-other", &["R-C-5", "R-P-7"], "sequential calls use one connection")
+            .origin(Script::replies([ok(), status(404), ok()]))
+            .call(Call::get("/").then(Attempted::from(200).reused(false)))
+            .call(Call::get("/").then(Attempted::from(404).reused(true)))
+            .call(Call::get("/").then(Attempted::from(200).reused(true)).ends(End::with(200, "ok")))
+            .sees_connections(1),
+        scenario("a-hundred-at-once", &["R-P-6"], "a hundred calls share a connection")
+            .origin(Script::requests([vec![reply(&ok())], vec![slow(); 100]].concat()))
+            .call(Call::get("/").comes_to([200]))
+            .together(many(100))
+            .sees_connections(1)
+            .sees_requests(101),
+        scenario("shared-while-it-is-opened", &["R-P-6"], "also while it is still being opened")
+            .origin(Script::requests(vec![slow(); 20]))
+            .together(many(20))
+            .sees_connections(1)
+            .sees_requests(20),
+        scenario(
+            "up-to-the-peers-limit",
+            &["R-P-6", "R-P-1"],
+            "no more streams than the peer permits",
+        )
+        .origin(Script::requests(vec![slow(); 12]).http2(Http2::new().max_concurrent_streams(3)))
+        .setup(|mut setup| {
+            setup.pool.max_connections = 1;
+            setup.timeouts(|timeouts| timeouts.pool = seconds(5))
+        })
+        .together(many(12))
+        .sees_connections(1)
+        .sees_requests(12),
+        scenario("retried-on-it", &["R-D-2", "R-P-10"], "a retry uses the same connection")
+            .origin(Script::replies([status(503), ok()]))
+            .call(Call::get("/").then(503).then(Attempted::from(200).reused(true)))
+            .sees_connections(1),
+        scenario("headers", &["R-C-13"], "nothing is added to the caller's headers there either")
+            .origin(Script::replies([ok()]))
+            .call(Call::post("/a?b=c", "abc").header("x-one", "1").comes_to([200]))
+            .sees(Sighting::Requests {
+                origin: 0,
+                requests: vec![
+                    RequestSeen::new("POST", "/a?b=c").header("x-one", "1").body("abc").having(
+                        crate::HeaderSeen::Only(&[
+                            ":method",
+                            ":path",
+                            ":scheme",
+                            ":authority",
+                            "user-agent",
+                            "content-length",
+                            "x-one",
+                        ]),
+                    ),
+                ],
+            }),
+    ]
+}
+
+/// R-T-3 and large bodies: the window is the peer's to open.
+fn windows() -> Vec<Scenario> {
+    let large = vec![b'w'; 3_000_000];
+    vec![
+        scenario("three-megabytes-up", &["R-C-3"], "a large body arrives whole")
+            .origin(Script::replies([ok()]))
+            .call(Call::post("/", large.clone()).comes_to([200]))
+            .sees(Sighting::Requests {
+                origin: 0,
+                requests: vec![RequestSeen::new("POST", "/").body(large.clone())],
+            }),
+        scenario("three-megabytes-down", &["R-C-4"], "a large body comes whole")
+            .origin(Script::replies([Reply::status(200).body(large.clone())]))
+            .call(Call::get("/").comes_to([200]).ends(End::with(200, large.clone()))),
+        scenario("closed-window", &["R-T-3"], "a window that stays closed is a write timeout")
+            .origin(Script::connections(vec![vec![
+                Step::Preface(Http2::new().initial_window_size(1000).without_window_updates()),
+                Step::ReadHead,
+                await_close(),
+            ]]))
+            .setup(|setup| setup.timeouts(|timeouts| timeouts.read = seconds(10)))
+            .call(
+                Call::put("/", large)
+                    .max_attempts(1)
+                    .then(is(FailureKind::WriteTimeout, Delivery::Unknown))
+                    .gives_up(Reason::AttemptsExhausted)
+                    .takes(millis(500), seconds(8)),
+            ),
+    ]
+}
+
+/// RFC 9113 8.7: a refused stream was not processed.
+fn refused() -> Vec<Scenario> {
+    let refuse = || vec![Step::Send(vec![Frame::rst_stream(ErrorCode::REFUSED_STREAM)])];
+    let refused = || is(FailureKind::RefusedStream, Delivery::Unsent);
+    vec![
+        scenario("refused-stream", &["R-D-3", "R-D-7"], "a refused stream is an ordinary failure")
+            .origin(Script::requests(vec![refuse(), reply(&ok())]))
+            .call(Call::get("/").then(refused()).then(200)),
+        scenario("refused-stream-of-a-post", &["R-D-4"], "a POST is not repeated even then")
+            .origin(Script::requests(vec![refuse()]))
+            .call(Call::post("/", "x").then(refused()).gives_up(Reason::NotRepeatable))
+            .sees_requests(1),
+        scenario("refused-stream-if-unsent", &["R-D-4"], "unless the caller allows just that")
+            .origin(Script::requests(vec![refuse(), reply(&ok())]))
+            .call(Call::post("/", "x").replay(Replay::IfUnsent).then(refused()).then(200)),
+        scenario("refused-for-ever", &["R-D-1", "R-X-7"], "no hidden loop below the engine")
+            .origin(Script::requests(vec![]).otherwise(refuse()))
+            .call(Call::get("/").comes_to(vec![refused(); 5]).gives_up(Reason::AttemptsExhausted))
+            .sees_requests(5),
+        scenario("stream-reset", &["R-D-3", "R-X-6"], "another reset says nothing of the kind")
+            .origin(Script::requests(vec![vec![Step::Send(vec![Frame::rst_stream(
+                ErrorCode::INTERNAL_ERROR,
+            )])]]))
+            .call(
+                Call::post("/", "x")
+                    .replay(Replay::IfUnsent)
+                    .then(is(FailureKind::StreamReset, Delivery::Unknown))
+                    .gives_up(Reason::NotRepeatable),
+            )
+            .sees_requests(1),
+    ]
+}
+
+/// RFC 9113 6.8: a server that goes away.
+fn gone() -> Vec<Scenario> {
+    let leaves = |last, code| vec![Step::Send(vec![Frame::goaway(last, code)]), Step::Close];
+    vec![
+        scenario(
+            "go-away-after-an-answer",
+            &["R-P-6"],
+            "a running stream ends in peace, no other begins",
+        )
+        .origin(Script::connections(vec![
+            vec![
+                Step::Preface(Http2::new()),
+                Step::ReadRequest,
+                Step::Send(vec![Frame::goaway(LastStream::Request, ErrorCode::NO_ERROR)]),
+                Step::Pause(millis(150)),
+                ok().step(),
+                await_close(),
+            ],
+            vec![Step::Preface(Http2::new()), Step::ReadRequest, ok().step()],
+        ]))
+        .together([
+            Call::get("/running").comes_to([200]),
+            Call::get("/later").after(millis(80)).somehow(End::with(200, "ok")),
+        ])
+        .sees_connections(2)
+        .sees_requests(2),
+        scenario("go-away-unprocessed", &["R-D-3", "R-D-7"], "what was not looked at is unsent")
+            .origin(Script::requests(vec![
+                leaves(LastStream::BeforeRequest, ErrorCode::NO_ERROR),
+                reply(&ok()),
+            ]))
+            .call(Call::get("/").somehow(End::with(200, "ok")))
+            .sees_requests(2),
+        scenario(
+            "go-away-with-an-error",
+            &["R-D-7", "R-D-4"],
+            "with an error it is no re-send for nothing",
+        )
+        .origin(Script::requests(vec![leaves(
+            LastStream::BeforeRequest,
+            ErrorCode::ENHANCE_YOUR_CALM,
+        )]))
+        .call(
+            Call::post("/", "x")
+                .then(is(FailureKind::GoAway { graceful: false }, Delivery::Unsent))
+                .gives_up(Reason::NotRepeatable),
+        )
+        .sees_requests(1),
+        scenario(
+            "go-away-and-processed",
+            &["R-X-6"],
+            "what may have been processed is not repeated",
+        )
+        .origin(Script::requests(vec![leaves(LastStream::Request, ErrorCode::NO_ERROR)]))
+        .call(
+            Call::post("/", "x")
+                .replay(Replay::IfUnsent)
+                .then(is(FailureKind::Closed, Delivery::Unknown))
+                .gives_up(Reason::NotRepeatable),
+        )
+        .sees_requests(1),
+        scenario(
+            "dropped-call-resets-its-stream",
+            &["R-T-7"],
+            "and leaves the connection to others",
+        )
+        .origin(Script::requests(vec![
+            vec![Step::AwaitReset { code: None, within: seconds(5) }],
+            vec![Reply::status(200).body("piece by piece").slowly(2, millis(60))],
+            reply(&ok()),
+        ]))
+        .setup(|setup| setup.timeouts(|timeouts| timeouts.read = seconds(10)))
+        .together([
+            Call::get("/dropped").cancelled_after(millis(200)),
+            Call::get("/goes-on").after(millis(50)).comes_to([200]),
+        ])
+        .call(Call::get("/").then(Attempted::from(200).reused(true)))
+        .sees_connections(1),
+    ]
+}
+
+/// R-D-8, R-X-4: bodies that break off.
+fn bodies() -> Vec<Scenario> {
+    let half = |end: Vec<Step>| {
+        let head = Frame::headers([(":status", "200")]);
+        [vec![Step::Send(vec![head, Frame::data("half")]), Step::Pause(millis(30))], end].concat()
+    };
+    let row = |name: &str, end: Vec<Step>, kind| {
+        scenario(name, &["R-D-8", "R-X-4"], "a body that breaks off is no answer, and is retried")
+            .origin(Script::requests(vec![half(end), reply(&ok())]))
+            .call(Call::get("/").then(is(kind, Delivery::Answered)).then(200))
+    };
+    vec![
+        row(
+            "body-reset",
+            vec![Step::Send(vec![Frame::rst_stream(ErrorCode::CANCEL)])],
+            FailureKind::StreamReset,
+        ),
+        row("body-closed", vec![Step::Close], FailureKind::Truncated),
+        row("body-silent", vec![await_close()], FailureKind::ReadTimeout),
+        scenario("body-in-pieces", &["R-T-2"], "one that comes steadily is in time")
+            .origin(Script::requests(vec![vec![
+                Reply::status(200).body("piece by piece by piece").slowly(5, millis(150)),
+            ]]))
+            .call(Call::get("/").comes_to([200]).ends(End::with(200, "piece by piece by piece"))),
+    ]
+}
+
+/// R-X-8: floods are bounded in time and memory.
+fn floods() -> Vec<Scenario> {
+    let at_most = 64 << 20;
+    let head = || Frame::headers([(":status", "200")]);
+    let rows = [
+        ("ping", vec![Frame::ping([0; 8])], vec![]),
+        ("settings", vec![Frame::settings(&[(0x4, 65_535)])], vec![]),
+        ("empty-data", vec![Frame::data("")], vec![head()]),
+        (
+            "continuation",
+            vec![Frame::continuation([("x-filler", "yyyyyyyyyyyyyyyyyyyyyyyy")]).unfinished()],
+            vec![head().unfinished()],
+        ),
+        ("interim", vec![Frame::headers([(":status", "103"), ("link", "</a>")])], vec![]),
+    ];
+    rows.map(|(name, frames, before)| {
+        let mut steps = vec![Step::Preface(Http2::new()), Step::ReadRequest];
+        if !before.is_empty() {
+            steps.push(Step::Send(before));
+        }
+        steps.push(Step::SendFlood { frames, at_most });
+        scenario(format!("flood-of-{name}"), &["R-X-8"], "it ends within its timeouts, by an error")
+            .origin(Script::connections(vec![]).otherwise(steps))
+            .call(
+                Call::get("/")
+                    .max_attempts(1)
+                    .timeout(seconds(4))
+                    .somehow(End::Error(vec![
+                        FailureKind::RemoteProtocol,
+                        FailureKind::ResponseTooLarge,
+                        FailureKind::StreamReset,
+                        FailureKind::ReadTimeout,
+                        FailureKind::Closed,
+                        FailureKind::Reset,
+                        FailureKind::Deadline,
+                        FailureKind::WriteTimeout,
+                        FailureKind::LocalProtocol,
+                    ]))
+                    .takes(millis(0), seconds(19)),
+            )
+            .sees(Sighting::AllClosedAfterDrop { within: seconds(3) })
+            .sees(Sighting::Connections { origin: 0, count: Count::Exactly(1) })
+    })
+    .to_vec()
+}
+
+/// R-D-3: what is no HTTP/2 is malformed, and final.
+fn malformed() -> Vec<Scenario> {
+    let row = |name: &str, steps: Vec<Step>| {
+        let steps = [vec![Step::Preface(Http2::new()), Step::ReadRequest], steps].concat();
+        scenario(name, &["R-D-3"], "a malformed response is final")
+            .origin(Script::connections(vec![[steps, vec![await_close()]].concat()]))
+            .call(Call::get("/").then(is(FailureKind::RemoteProtocol, Delivery::Unknown)))
+            .sees_connections(1)
+    };
+    vec![
+        row("data-on-an-idle-stream", vec![Step::Send(vec![Frame::data("x").on(99)])]),
+        row(
+            "headers-on-stream-0",
+            vec![Step::Send(vec![Frame::headers([(":status", "200")]).on(0)])],
+        ),
+        row("window-update-of-0", vec![Step::Send(vec![Frame::window_update(0).on(0)])]),
+        row("frame-too-large", vec![Step::Send(vec![Frame::data(vec![b'x'; 20_000])])]),
+        row(
+            "settings-of-a-wrong-length",
+            vec![Step::Send(vec![Frame::new(0x4, vec![0; 5]).on(0)])],
+        ),
+    ]
+}
