@@ -57,24 +57,24 @@ pub fn run(
 pub fn check(subject: &Arc<Subject>, scenario: &Arc<Scenario>) -> Played {
     let began = Instant::now();
     let wrong = play(subject, scenario);
-    let verdict = match subject.declared(&scenario.id) {
-        None if wrong.is_empty() => Verdict::Passed,
-        None => Verdict::Failed(wrong),
-        Some(declaration) if wrong.is_empty() => Verdict::Failed(vec![format!(
-            "it passes, although it is declared: {}",
-            declaration.reason()
-        )]),
-        Some(declaration) => {
-            let instead = declaration.instead_of(scenario).map(Arc::new);
-            let wrong = instead.map_or_else(Vec::new, |scenario| play(subject, &scenario));
-            if wrong.is_empty() {
-                Verdict::Declared(declaration.reason().to_owned())
-            } else {
-                let wrong = wrong.into_iter().map(|it| format!("instead of it: {it}"));
-                Verdict::Failed(wrong.collect())
+    let verdict =
+        match subject.declared(&scenario.id) {
+            None if wrong.is_empty() => Verdict::Passed,
+            None => Verdict::Failed(wrong),
+            Some(declaration) if wrong.is_empty() && declaration.is_strict() => Verdict::Failed(
+                vec![format!("it passes, although it is declared: {}", declaration.reason())],
+            ),
+            Some(declaration) => {
+                let instead = declaration.instead_of(scenario).map(Arc::new);
+                let wrong = instead.map_or_else(Vec::new, |scenario| play(subject, &scenario));
+                if wrong.is_empty() {
+                    Verdict::Declared(declaration.reason().to_owned())
+                } else {
+                    let wrong = wrong.into_iter().map(|it| format!("instead of it: {it}"));
+                    Verdict::Failed(wrong.collect())
+                }
             }
-        }
-    };
+        };
     Played {
         scenario: Arc::clone(scenario),
         subject: subject.name().to_owned(),

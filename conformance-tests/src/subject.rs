@@ -77,19 +77,32 @@ pub struct Declaration {
     scenario: String,
     reason: String,
     instead: Option<fn(Scenario) -> Scenario>,
+    at_times: bool,
 }
 
 impl Declaration {
     /// That the scenario of this id is not passed, for this reason. A group and `/*` stand for
     /// every scenario of the group.
     pub fn new(scenario: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { scenario: scenario.into(), reason: reason.into(), instead: None }
+        Self { scenario: scenario.into(), reason: reason.into(), instead: None, at_times: false }
     }
 
     /// What holds instead: the scenario, changed so that it passes.
     #[must_use]
     pub fn instead(self, change: fn(Scenario) -> Scenario) -> Self {
         Self { instead: Some(change), ..self }
+    }
+
+    /// The scenario fails at times only, because a race decides it: that it passes does not make
+    /// the declaration wrong. What holds instead must hold every time.
+    #[must_use]
+    pub fn at_times(self) -> Self {
+        Self { at_times: true, ..self }
+    }
+
+    /// Whether the scenario must fail every time.
+    pub(crate) const fn is_strict(&self) -> bool {
+        !self.at_times
     }
 
     /// The reason.

@@ -114,10 +114,12 @@ fn frames() -> Vec<Declaration> {
         malformed("http2/window-update-of-0"),
         malformed("http2/frame-too-large"),
         malformed("http2/settings-of-a-wrong-length"),
-        Declaration::new("http2/shared-while-it-is-opened", NOT_WAITED_FOR).instead(|mut it| {
-            it.sightings = vec![Sighting::Connections { origin: 0, count: Count::AtMost(20) }];
-            it
-        }),
+        Declaration::new("http2/shared-while-it-is-opened", NOT_WAITED_FOR).at_times().instead(
+            |mut it| {
+                it.sightings = vec![Sighting::Connections { origin: 0, count: Count::AtMost(20) }];
+                it
+            },
+        ),
         unrepeatable("http2/refused-stream-of-a-post"),
         unrepeatable("http2/go-away-with-an-error"),
         Declaration::new("http2/refused-stream", REFUSED)
