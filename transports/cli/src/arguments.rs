@@ -1,6 +1,7 @@
 //! What can be said on the command line.
 
 use core::time::Duration;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -28,7 +29,8 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Makes one call: the body goes to standard output, the timeline to standard error.
     ///
-    /// Exits with 0 below status 400, 1 from 400 on, 2 for wrong usage, 3 without a response.
+    /// Exits with 0 below status 400, 1 from 400 on, 2 for wrong usage, 3 without a response or
+    /// where it could not be written.
     Send(Box<SendArguments>),
     /// Plays the conformance suite over each transport, against origins of its own.
     ///
@@ -45,9 +47,16 @@ pub struct DemoArguments {
     pub(crate) transport: Transports,
 }
 
+impl DemoArguments {
+    /// The demo over these transports, one after the other.
+    pub fn over(transports: impl IntoIterator<Item = TransportKind>) -> Self {
+        Self { transport: Transports(transports.into_iter().collect()) }
+    }
+}
+
 impl Default for DemoArguments {
     fn default() -> Self {
-        Self { transport: Transports(vec![TransportKind::default()]) }
+        Self::over([TransportKind::default()])
     }
 }
 
@@ -106,7 +115,7 @@ fn column_or_all() -> PossibleValuesParser {
 pub(crate) struct SendArguments {
     /// The method (GET, or POST where there is data), and the URL.
     #[arg(value_names = ["METHOD", "URL"], num_args = 1..=2, required = true)]
-    pub(crate) target: Vec<String>,
+    pub(crate) target: Vec<OsString>,
     /// What to send the request with.
     #[arg(long, default_value = "tokio", value_parser = one())]
     pub(crate) transport: TransportKind,
@@ -144,47 +153,58 @@ pub(crate) struct SendArguments {
     #[arg(long, value_name = "FILE")]
     pub(crate) cacert: Option<PathBuf>,
     /// Seconds to a usable connection.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) connect_timeout: Option<Duration>,
     /// Seconds of silence while waiting for the response.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) read_timeout: Option<Duration>,
     /// Seconds during which the server accepts nothing of the request.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) write_timeout: Option<Duration>,
     /// Seconds of waiting for a connection slot.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) pool_timeout: Option<Duration>,
     /// Seconds for each attempt as a whole.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) attempt_timeout: Option<Duration>,
     /// Seconds for the call as a whole, its waits included.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) call_timeout: Option<Duration>,
 }
 
 /// Decimal seconds. What is too long for a clock means "never" (R-T-8).
 fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
-        Ok(seconds) if seconds >= 0.0 => {
+        Ok(seconds) if seconds < 0.0 => Err("seconds are not negative".into()),
+        Ok(seconds) if !seconds.is_nan() => {
             Ok(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
         }
-        Ok(_) => Err("seconds are not negative".into()),
-        Err(_) => Err("not a number of seconds, such as 2 or 0.5".into()),
+        Ok(_) | Err(_) => Err("not a number of seconds, such as 2 or 0.5".into()),
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 
     #[test]
     fn seconds_are_decimal_and_never_negative() {
         assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
-        assert_eq!(seconds("0"), Ok(Duration::ZERO));
-        assert_eq!(seconds("1e300"), Ok(Duration::MAX));
-        for wrong in ["-1", "nan", "", "1s"] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
+        assert_eq!(seconds("0.0005"), Ok(Duration::from_micros(500)));
+        assert_eq!(seconds("1e9"), Ok(Duration::from_secs(1_000_000_000)));
+        for zero in ["0", "-0", "1e-300"] {
+            assert_eq!(seconds(zero), Ok(Duration::ZERO), "{zero}");
+        }
+        for never in ["1e300", "inf"] {
+            assert_eq!(seconds(never), Ok(Duration::MAX), "{never}");
+        }
+        for negative in ["-1", "-0.5", "-inf"] {
+            assert_eq!(seconds(negative), Err("seconds are not negative".into()), "{negative}");
+        }
+        for wrong in ["nan", "-nan", "", "1s", " 1", "0x10"] {
+            let error = seconds(wrong).expect_err("it is no number of seconds");
+            assert!(error.starts_with("not a number"), "{wrong}: {error}");
         }
     }
 }

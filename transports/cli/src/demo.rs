@@ -10,6 +10,7 @@ use redial_engine::{Backoff, Outcome, StandardPolicy};
 
 pub use crate::arguments::DemoArguments;
 use crate::scenarios::{self, Came, Expected, Scenario};
+use crate::streams::say;
 use crate::transports::with_transport;
 use crate::{Failure, in_one_line, timeline};
 
@@ -20,7 +21,7 @@ const BASE: Duration = Duration::from_millis(200);
 ///
 /// # Errors
 ///
-/// [`Failure`] where this machine stands in the way: no port, no runtime.
+/// [`Failure`] where this machine stands in the way: no port, no runtime, no room for the output.
 pub fn command(arguments: &DemoArguments) -> Result<ExitCode, Failure> {
     play(arguments, &scenarios::all())
 }
@@ -30,12 +31,12 @@ pub fn command(arguments: &DemoArguments) -> Result<ExitCode, Failure> {
 ///
 /// # Errors
 ///
-/// [`Failure`] where this machine stands in the way: no port, no runtime.
+/// [`Failure`] where this machine stands in the way: no port, no runtime, no room for the output.
 pub fn play(arguments: &DemoArguments, scenarios: &[Scenario]) -> Result<ExitCode, Failure> {
     let mut passed = true;
     for kind in &arguments.transport.0 {
         if arguments.transport.0.len() > 1 {
-            anstream::println!("=== {kind}\n");
+            say(format_args!("=== {kind}\n\n"))?;
         }
         passed &= play_on(*kind, scenarios)?;
     }
@@ -49,17 +50,17 @@ fn play_on(kind: TransportKind, scenarios: &[Scenario]) -> Result<bool, Failure>
         let client = client.map_err(|error| Failure::trouble(in_one_line(&error)))?;
         let mut wrong = 0_usize;
         for (number, scenario) in scenarios.iter().enumerate() {
-            anstream::println!("{}. An origin that {}", number + 1, scenario.title);
+            say(format_args!("{}. An origin that {}\n", number + 1, scenario.title))?;
             if let Err(difference) = call(&client, scenario).await? {
-                anstream::println!("  NOT AS EXPECTED: {difference}");
+                say(format_args!("  NOT AS EXPECTED: {difference}\n"))?;
                 wrong += 1;
             }
-            anstream::println!();
+            say(format_args!("\n"))?;
         }
         Ok(wrong)
     })?;
     let all = scenarios.len();
-    anstream::println!("{} of {all} calls ended as they should", all - wrong);
+    say(format_args!("{} of {all} calls ended as they should\n", all - wrong))?;
     Ok(wrong == 0)
 }
 
@@ -74,7 +75,7 @@ async fn call(client: &Client, scenario: &Scenario) -> Result<Result<(), String>
         .map_err(|error| Failure::trouble(format!("no port for the demo's origin: {error}")))?;
     let began = Instant::now();
     let result = client.call(scenario.method.clone(), origin.url("/")).send().await;
-    anstream::print!("{}", timeline::draw(&result, began.elapsed()));
+    say(format_args!("{}", timeline::draw(&result, began.elapsed())))?;
     let unplayed = origin.finish().err().map(|unfinished| in_one_line(&unfinished));
     Ok(compare(&scenario.expected, &seen(&result)).and(unplayed.map_or(Ok(()), Err)))
 }
@@ -107,5 +108,62 @@ fn compare(expected: &Expected, seen: &Expected) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!("expected {expected:?}, saw {seen:?}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use redial_engine::{PauseCause, Reason};
+
+    use super::*;
+
+    /// Every way in which a call can come to something else than it should.
+    const BREAKS: [fn(&mut Expected); 6] = [
+        |expected| expected.attempts.clear(),
+        |expected| expected.attempts.push(Came::Status(200)),
+        |expected| {
+            expected.reason = match expected.reason {
+                None => Some(Reason::AttemptsExhausted),
+                Some(_) => None,
+            }
+        },
+        |expected| expected.waits.push((PauseCause::Backoff, Duration::ZERO)),
+        |expected| {
+            for (cause, _) in &mut expected.waits {
+                *cause = match cause {
+                    PauseCause::Backoff => PauseCause::ServerHint,
+                    _ => PauseCause::Backoff,
+                };
+            }
+        },
+        |expected| {
+            for (_, least) in &mut expected.waits {
+                *least += Duration::from_millis(1);
+            }
+        },
+    ];
+
+    #[test]
+    fn every_expectation_is_compared() {
+        for Scenario { title, expected: seen, .. } in scenarios::all() {
+            assert_eq!(compare(&seen, &seen), Ok(()), "{title}");
+            for (number, change) in BREAKS.iter().enumerate() {
+                let mut expected = seen.clone();
+                change(&mut expected);
+                let same = expected == seen;
+                assert_eq!(compare(&expected, &seen).is_ok(), same, "{title}, {number}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wait_may_be_longer_than_it_has_to_be() {
+        let wait = |millis| Expected {
+            attempts: vec![Came::Status(503), Came::Status(200)],
+            waits: vec![(PauseCause::Backoff, Duration::from_millis(millis))],
+            reason: None,
+        };
+        assert_eq!(compare(&wait(160), &wait(200)), Ok(()));
+        assert!(compare(&wait(200), &wait(160)).is_err());
     }
 }

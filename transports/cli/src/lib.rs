@@ -9,6 +9,7 @@
 //! | `conform.rs`, `conform/` | `redial conform`: the conformance suite over each transport |
 //! | `timeline.rs` | a call's history for people |
 //! | `report.rs` | the same for programs |
+//! | `streams.rs` | standard output and standard error |
 #![forbid(unsafe_code)]
 
 mod arguments;
@@ -17,6 +18,7 @@ pub mod demo;
 mod report;
 pub mod scenarios;
 mod send;
+mod streams;
 mod timeline;
 mod transports;
 
@@ -39,7 +41,7 @@ pub fn run() -> ExitCode {
         Command::Conform(arguments) => conform::command(&arguments),
     };
     outcome.unwrap_or_else(|error| {
-        anstream::eprintln!("redial: {error}");
+        streams::tell(format_args!("redial: {error}\n"));
         ExitCode::from(error.exit_code())
     })
 }
@@ -53,7 +55,7 @@ pub struct Failure {
 
 /// Something on the command line cannot be carried out.
 const USAGE: u8 = 2;
-/// The call brought no response, or this machine stood in the way.
+/// The call brought no response, or this machine stood in the way of making it or showing it.
 const NO_RESPONSE: u8 = 3;
 
 impl Failure {

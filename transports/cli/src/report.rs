@@ -1,13 +1,15 @@
 //! A call's history for programs: the JSON report, whose names are a contract.
 
 use core::time::Duration;
-use std::path::Path;
+use std::fs::File;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 
 use redial::{AttemptRecord, Error, PoolFigures, Response};
 use redial_engine::{Outcome, Reason};
 use serde::Serialize;
 
-use crate::Failure;
+use crate::{Failure, NO_RESPONSE, USAGE};
 
 /// The report of one call. All times are milliseconds.
 #[derive(Debug, Serialize)]
@@ -89,15 +91,46 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// Writes the report to a file, as a whole or not at all.
-    pub(crate) fn write(&self, path: &Path) -> Result<(), Failure> {
-        let trouble = |error: &dyn core::fmt::Display| {
-            Failure::trouble(format!("the report {} was not written: {error}", path.display()))
-        };
-        let mut json = serde_json::to_string_pretty(self).map_err(|error| trouble(&error))?;
+    /// Writes the report.
+    pub(crate) fn write(&self, to: &mut ReportFile) -> Result<(), Failure> {
+        let mut json =
+            serde_json::to_string_pretty(self).map_err(|error| to.failure(&error, NO_RESPONSE))?;
         json.push('\n');
-        std::fs::write(path, json).map_err(|error| trouble(&error))
+        to.replace(json.as_bytes())
     }
+}
+
+/// The file that a report goes to, opened before anything is sent: a call is not made whose report
+/// nobody will see.
+#[derive(Debug)]
+pub(crate) struct ReportFile {
+    path: PathBuf,
+    file: File,
+}
+
+impl ReportFile {
+    /// Opens the file, and leaves what is in it until there is a report.
+    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
+        let file = File::options().write(true).create(true).truncate(false).open(path);
+        let file = file.map_err(|error| unwritten(path, &error, USAGE))?;
+        Ok(Self { path: path.to_owned(), file })
+    }
+
+    fn replace(&mut self, text: &[u8]) -> Result<(), Failure> {
+        // A pipe or a terminal has no length; what cannot be cut is written to as it is.
+        let is_file = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
+        let cut = if is_file { self.file.set_len(0) } else { Ok(()) };
+        let written = cut.and_then(|()| self.file.write_all(text));
+        written.map_err(|error| self.failure(&error, NO_RESPONSE))
+    }
+
+    fn failure(&self, error: &dyn core::fmt::Display, code: u8) -> Failure {
+        unwritten(&self.path, error, code)
+    }
+}
+
+fn unwritten(path: &Path, error: &dyn core::fmt::Display, code: u8) -> Failure {
+    Failure { line: format!("the report {} was not written: {error}", path.display()), code }
 }
 
 impl Attempt {

@@ -1,6 +1,7 @@
 //! `redial send`: one call to a real server.
 
 use core::time::Duration;
+use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Instant;
@@ -14,7 +15,8 @@ use redial_engine::{Replay, StandardPolicy};
 use url::Url;
 
 use crate::arguments::SendArguments;
-use crate::report::Report;
+use crate::report::{Report, ReportFile};
+use crate::streams::{tell, written};
 use crate::timeline;
 use crate::transports::with_transport;
 use crate::{Failure, NO_RESPONSE, USAGE, in_one_line};
@@ -42,6 +44,7 @@ pub(crate) fn command(arguments: &SendArguments) -> Result<ExitCode, Failure> {
     let call = Call::of(arguments)?;
     let policy = policy(arguments)?;
     let tls = tls(arguments)?;
+    let report = arguments.report.as_deref().map(ReportFile::open).transpose()?;
     let done = if arguments.blocking {
         let builder = blocking::client(arguments.transport)
             .map_err(|error| Failure::trouble(in_one_line(&error)))?;
@@ -61,7 +64,7 @@ pub(crate) fn command(arguments: &SendArguments) -> Result<ExitCode, Failure> {
             Ok(Done { result, elapsed: began.elapsed(), pool: client.pool() })
         })?
     };
-    done.show(arguments, &call)
+    done.show(arguments, &call, report)
 }
 
 /// A call that was made.
@@ -73,16 +76,21 @@ struct Done {
 
 impl Done {
     /// Shows it, and answers the exit code.
-    fn show(&self, arguments: &SendArguments, call: &Call) -> Result<ExitCode, Failure> {
+    fn show(
+        &self,
+        arguments: &SendArguments,
+        call: &Call,
+        report: Option<ReportFile>,
+    ) -> Result<ExitCode, Failure> {
         let Self { result, elapsed, pool } = self;
         // Of what was refused before anything was sent, there is no more to say than why.
         if !matches!(result, Err(error) if error.is_request() && error.attempts().is_empty()) {
-            anstream::eprint!("{}", timeline::draw(result, *elapsed));
+            tell(format_args!("{}", timeline::draw(result, *elapsed)));
         }
         let output = show(result, arguments.include);
-        if let Some(path) = &arguments.report {
+        if let Some(mut file) = report {
             let transport = arguments.transport.name();
-            Report::new(transport, &call.shown, result, pool, *elapsed).write(path)?;
+            Report::new(transport, &call.shown, result, pool, *elapsed).write(&mut file)?;
         }
         output?;
         Ok(exit_code(result))
@@ -102,13 +110,14 @@ struct Call {
 impl Call {
     fn of(arguments: &SendArguments) -> Result<Self, Failure> {
         let (method, url) = match arguments.target.as_slice() {
-            [method, url] => (Some(method.as_str()), url.as_str()),
-            [url] => (None, url.as_str()),
+            [method, url] => (Some(utf8(method)?), utf8(url)?),
+            [url] => (None, utf8(url)?),
             _ => return Err(Failure::usage("a URL is needed")),
         };
         let method = match (method, &arguments.data) {
-            (Some(method), _) => Method::from_bytes(method.as_bytes())
-                .map_err(|_| Failure::usage(format!("{method:?} is no method")))?,
+            (Some(method), _) => {
+                method.parse().map_err(|_| Failure::usage(format!("{method:?} is no method")))?
+            }
             (None, Some(_)) => Method::POST,
             (None, None) => Method::GET,
         };
@@ -119,12 +128,20 @@ impl Call {
     }
 }
 
+fn utf8(argument: &OsStr) -> Result<&str, Failure> {
+    argument.to_str().ok_or_else(|| Failure::usage(format!("{argument:?} is not UTF-8")))
+}
+
 /// A URL without what may be secret: credentials and query. Whether it can be called is the
 /// client's to say.
 fn shown(text: &str) -> Result<String, Failure> {
-    let wrong = |error: &dyn core::fmt::Display| Failure::usage(format!("this is no URL: {error}"));
-    let url = Url::parse(text).map_err(|error| wrong(&error))?;
-    let host = url.host_str().ok_or_else(|| wrong(&"it names no server"))?;
+    let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
+    if !["http", "https"].iter().any(|known| scheme.eq_ignore_ascii_case(known)) {
+        return Err(Failure::usage("this is no URL: it begins with neither http:// nor https://"));
+    }
+    let url =
+        Url::parse(text).map_err(|error| Failure::usage(format!("this is no URL: {error}")))?;
+    let host = url.host_str().unwrap_or_default();
     let port = url.port().map_or_else(String::new, |port| format!(":{port}"));
     Ok(format!("{}://{host}{port}{}", url.scheme(), url.path()))
 }
@@ -221,10 +238,9 @@ fn unbuilt(error: &BuildError) -> Failure {
 /// Writes the response to standard output, or the error to standard error.
 fn show(result: &Result<Response, Error>, with_head: bool) -> Result<(), Failure> {
     match result {
-        Ok(response) => write(response, with_head)
-            .map_err(|error| Failure::trouble(format!("standard output: {error}"))),
+        Ok(response) => written(write(response, with_head)),
         Err(error) => {
-            anstream::eprintln!("redial: {}", in_one_line(error));
+            tell(format_args!("redial: {}\n", in_one_line(error)));
             Ok(())
         }
     }

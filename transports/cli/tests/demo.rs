@@ -1,11 +1,13 @@
 //! The demo shows what its scenarios say, and fails where one does not hold.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
+use redial::TransportKind;
 use redial_cli::demo::{self, DemoArguments};
-use redial_cli::scenarios;
+use redial_cli::scenarios::{self, Scenario};
 use redial_conformance::{Reply, Script};
+use redial_engine::Reason;
 
 fn redial(arguments: &[&str]) -> std::process::Output {
     Command::new(env!("CARGO_BIN_EXE_redial")).args(arguments).output().expect("the binary runs")
@@ -51,14 +53,32 @@ fn a_scenario_that_is_broken_fails_the_demo() {
 }
 
 #[test]
-fn every_expectation_is_compared() {
-    for scenario in scenarios::all() {
-        let mut other = scenario.clone();
-        other.expected.attempts.clear();
-        assert_eq!(play(&[other]), ExitCode::FAILURE, "{}", scenario.title);
+fn a_scenario_that_is_broken_fails_the_demo_over_every_transport() {
+    let mut hello = scenarios::all().swap_remove(0);
+    assert_eq!(play_over(&TransportKind::ALL, &[hello.clone()]), ExitCode::SUCCESS);
+    hello.expected.reason = Some(Reason::BudgetExhausted);
+    for kind in TransportKind::ALL {
+        assert_eq!(play_over(&[kind], &[hello.clone()]), ExitCode::FAILURE, "{kind}");
     }
+    assert_eq!(play_over(&TransportKind::ALL, &[hello]), ExitCode::FAILURE);
 }
 
-fn play(scenarios: &[scenarios::Scenario]) -> ExitCode {
-    demo::play(&DemoArguments::default(), scenarios).expect("this machine has a port to give")
+#[test]
+fn a_reader_that_has_gone_away_is_no_trouble() {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+    let child = command.arg("demo").stdout(writer).stderr(Stdio::piped()).spawn();
+    let output = child.expect("the binary runs").wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.stderr, b"");
+}
+
+fn play(scenarios: &[Scenario]) -> ExitCode {
+    play_over(&[TransportKind::default()], scenarios)
+}
+
+fn play_over(kinds: &[TransportKind], scenarios: &[Scenario]) -> ExitCode {
+    let arguments = DemoArguments::over(kinds.iter().copied());
+    demo::play(&arguments, scenarios).expect("this machine has a port to give")
 }

@@ -78,8 +78,16 @@ fn a_server_that_is_not_there_is_one_line_and_exit_code_3() {
 
 #[test]
 fn wrong_usage_is_one_line_and_exit_code_2() {
-    let cases: [&[&str]; 14] = [
+    let report = std::env::temp_dir().join("no-such-folder").join("report.json");
+    let report = report.to_str().expect("a plain path");
+    let cases: [&[&str]; 20] = [
         &["not a url"],
+        &[""],
+        &["127.0.0.1:8080"],
+        &["localhost:8080/path"],
+        &["file:///etc/hosts"],
+        &["http://[::1/"],
+        &["--report", report, "http://127.0.0.1:1/"],
         &["http://"],
         &["//host/path"],
         &["/path"],
@@ -101,9 +109,118 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         assert_eq!(complaint.lines().count(), 1, "{arguments:?}: {complaint}");
         assert!(!complaint.contains("secret") && !complaint.contains("panicked"), "{complaint}");
     }
-    for arguments in [&["--read-timeout", "-1", "http://127.0.0.1/"][..], &[], &["--no-such"]] {
+    for arguments in [&[][..], &["--no-such"], &["--max-attempts", "-1", "http://127.0.0.1/"]] {
         assert_eq!(send(arguments).status.code(), Some(2), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_timeout_that_is_no_length_of_time_is_refused_by_its_name() {
+    for (value, why) in [("-1", "negative"), ("nan", "not a number"), ("1s", "not a number")] {
+        let output = send(&["--read-timeout", value, "http://127.0.0.1/"]);
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{value}: {complaint}");
+        assert!(complaint.contains("--read-timeout") && complaint.contains(why), "{complaint}");
+    }
+}
+
+#[test]
+fn a_timeout_can_be_nothing_and_can_be_for_ever() {
+    for (value, code) in [("0", 3), ("0.0000001", 3), ("1e9", 0), ("1e300", 0), ("inf", 0)] {
+        let origin = FaultServer::start(Script::connections(vec![vec![
+            Step::ReadRequest,
+            Reply::status(200).step(),
+        ]]));
+        let origin = origin.expect("a port");
+        let output = send(&["--read-timeout", value, "--max-attempts", "1", &origin.url("/")]);
+        assert_eq!(output.status.code(), Some(code), "{value}: {}", text(&output.stderr));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn what_is_not_utf8_is_refused_in_one_line() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+    let output = command.arg("send").arg(OsStr::from_bytes(b"http://127.0.0.1/\xff")).output();
+    let output = output.expect("the binary runs");
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+}
+
+#[test]
+fn a_report_that_cannot_be_written_is_said_before_anything_is_sent() {
+    let origin = FaultServer::start(Script::requests(vec![])).expect("a port");
+    let folder = std::env::temp_dir();
+    let folder = folder.to_str().expect("a plain path");
+    let output = send(&["POST", &origin.url("/"), "--report", folder]);
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
+    let log = origin.finish().expect("nothing was to be asked for");
+    assert_eq!(log.connections().len(), 0);
+}
+
+#[test]
+fn a_report_replaces_a_longer_one() {
+    let report = Scratch::new();
+    std::fs::write(&report.0, "x".repeat(100_000)).expect("a file");
+    let origin = FaultServer::start(Script::replies([Reply::status(200)])).expect("a port");
+    let path = report.0.to_str().expect("a plain path");
+    let output = send(&[&origin.url("/"), "--report", path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(report.read()["ended"], json!({ "status": 200 }));
+}
+
+/// Runs `redial` with these streams against an origin that answers, and says what came of it.
+fn with_streams(stdout: Stdio, stderr: Stdio) -> Output {
+    let origin = FaultServer::start(Script::replies([Reply::status(200).body("here")]));
+    let origin = origin.expect("a port");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+    let command = command.args(["send", &origin.url("/")]);
+    let child = command.stdout(stdout).stderr(stderr).spawn();
+    child.expect("the binary runs").wait_with_output().expect("it ends")
+}
+
+/// A pipe from which nobody reads any more.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_reader_that_has_gone_away_is_no_trouble() {
+    let output = with_streams(unread(), Stdio::piped());
+    let timeline = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{timeline}");
+    assert!(!timeline.contains("redial:") && !timeline.contains("panicked"), "{timeline}");
+
+    let output = with_streams(Stdio::piped(), unread());
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "here"));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_full_disk_is_one_line_and_exit_code_3() {
+    let full = || Stdio::from(std::fs::File::create("/dev/full").expect("Linux has one"));
+    let output = with_streams(full(), Stdio::piped());
+    let complaints = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{complaints}");
+    let lines = complaints.lines().filter(|line| line.starts_with("redial: standard output:"));
+    assert_eq!(lines.count(), 1, "{complaints}");
+    assert!(!complaints.contains("panicked"), "{complaints}");
+
+    // The timeline is for people; where it has no room, the body is still what was asked for.
+    let output = with_streams(Stdio::piped(), full());
+    assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "here"));
+
+    let output = Command::new(env!("CARGO_BIN_EXE_redial")).arg("demo").stdout(full()).output();
+    let output = output.expect("the binary runs");
+    let complaint = text(&output.stderr);
+    assert_eq!(output.status.code(), Some(3), "{complaint}");
+    assert_eq!(complaint.lines().count(), 1, "{complaint}");
 }
 
 #[test]
