@@ -9,6 +9,7 @@ pub mod contention;
 mod executor;
 pub mod fleet;
 pub mod message;
+pub mod net;
 mod queue;
 mod referee;
 mod rng;

@@ -55,7 +55,8 @@ pub(super) struct CallState {
     pub(super) cutoff: Option<Cut>,
     previous_wait: Duration,
     processed: u32,
-    last_processed: u32,
+    /// A bit for each send that was carried out.
+    processed_sends: u64,
     last_outcome: Option<Outcome>,
     last_response: Option<u16>,
     /// When it must have ended.
@@ -77,7 +78,7 @@ impl CallState {
             cutoff: None,
             previous_wait: Duration::ZERO,
             processed: 0,
-            last_processed: 0,
+            processed_sends: 0,
             last_outcome: None,
             last_response: None,
             allowed_until: Timestamp::MAX,
@@ -122,13 +123,13 @@ impl CallState {
     /// The server carries a send out. Answers how often it has now.
     pub(super) const fn process(&mut self, send: u32) -> u32 {
         self.processed += 1;
-        self.last_processed = send;
+        self.processed_sends |= bit(send);
         self.processed
     }
 
     /// Whether the server carried out what was sent last.
     pub(super) const fn was_processed(&self) -> bool {
-        self.last_processed == self.sends
+        self.processed_sends & bit(self.sends) != 0
     }
 
     /// Whether its body can be produced only once, was left alone, and is sent now.
@@ -151,7 +152,7 @@ impl CallState {
             spent: self.spent,
             resent: self.resent,
             attempts: self.attempts,
-            previous_wait: u64::try_from(self.previous_wait.as_nanos()).unwrap_or(u64::MAX),
+            previous_wait: nanos(self.previous_wait),
             deadline: self.deadline.as_nanos(),
             cutoff: self.cutoff.map_or(u64::MAX, |cutoff| cutoff.at.as_nanos()),
             now: now.as_nanos(),
@@ -173,6 +174,16 @@ impl CallState {
         }
         self.stage = stage;
         self.allow(from, slack);
+    }
+
+    /// It says that it waits for so long: from here on that counts, to the nanosecond.
+    pub(super) fn waits(&mut self, length: Duration) {
+        if let Stage::Asleep { until, wait, .. } = &mut self.stage {
+            let began = until.as_nanos().saturating_sub(nanos(*wait));
+            *until = Timestamp::from_nanos(began).saturating_add(length);
+            *wait = length;
+            self.previous_wait = length;
+        }
     }
 
     /// Whether its last attempt was repeated only because nothing of it had been sent.
@@ -214,4 +225,13 @@ impl CallState {
             (None, _) => Err(FailureKind::Deadline),
         }
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The bit of a send; there are never so many that they run out.
+const fn bit(send: u32) -> u64 {
+    1_u64.wrapping_shl(send)
 }

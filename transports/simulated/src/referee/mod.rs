@@ -28,6 +28,8 @@ use crate::trace::{Event, Record, Trace};
 
 /// Longer than any attempt may take by its timeouts, and than a drain after it.
 const LONGEST_ATTEMPT: Duration = Duration::from_secs(90);
+/// By how much two ways to round the same jitter may differ.
+const ROUNDING: Duration = Duration::from_nanos(2);
 /// R-P-10: how long a response that will be retried is read.
 const DRAIN: Duration = Duration::from_millis(100);
 
@@ -40,6 +42,7 @@ pub(crate) struct Referee {
     calls: Vec<CallState>,
     /// By how much things may be late: timers, and a machine that was suspended.
     slack: Duration,
+    suspended: bool,
     last: Timestamp,
     trace: Trace,
     coverage: Coverage,
@@ -55,6 +58,7 @@ impl Referee {
             level: scenario.level,
             calls: scenario.calls.iter().map(CallState::new).collect(),
             slack: millis(scenario.late) * 4 + suspended + DRAIN,
+            suspended: suspended > Duration::ZERO,
             last: Timestamp::ORIGIN,
             trace,
             coverage: Coverage::default(),
@@ -207,8 +211,8 @@ impl Referee {
         let Some(state) = self.calls.get_mut(call as usize) else { return };
         let (stage, attempts) = (state.stage, state.attempts);
         let situation = state.situation(now);
-        let report =
-            Report { record, fault, cutoff: state.cutoff, processed: state.was_processed() };
+        let (cutoff, processed) = (state.cutoff, state.was_processed());
+        let report = Report { record, fault, cutoff, processed, suspended: self.suspended };
         let sound = report.is_sound(self.level, now);
         state.heard(&record.outcome);
         self.check(sound, Invariant::Report, call, || {
@@ -257,12 +261,14 @@ impl Referee {
     pub(crate) fn waits(&mut self, call: u32, wait: &Wait, now: Timestamp) {
         let Wait { length, cause, .. } = *wait;
         self.note(now, call, Event::Waits { wait: length, cause });
-        let Some(state) = self.calls.get(call as usize) else { return };
+        let Some(state) = self.calls.get_mut(call as usize) else { return };
         let (stage, level_unsent) = (state.stage, state.was_unsent());
+        state.waits(length);
         let hint = cause == PauseCause::ServerHint;
         match stage {
             Stage::Asleep { wait, hinted, .. } => {
-                self.check((wait, hinted) == (length, hint), Invariant::Wait, call, || {
+                let right = if hint { wait == length } else { wait.abs_diff(length) <= ROUNDING };
+                self.check(right && hinted == hint, Invariant::Wait, call, || {
                     format!("waits {length:?} ({}) instead of {wait:?}", cause.name())
                 });
                 self.coverage_of_wait(hinted, level_unsent);
@@ -411,6 +417,8 @@ struct Report<'a> {
     fault: Option<Fault>,
     cutoff: Option<Cut>,
     processed: bool,
+    /// Whether the machine may have been suspended meanwhile.
+    suspended: bool,
 }
 
 impl Report<'_> {
@@ -445,7 +453,10 @@ impl Report<'_> {
         let slow = matches!(self.fault, Some(Fault::Slow { .. }));
         match level {
             Level::Messages => slow && failure.kind == FailureKind::ReadTimeout,
-            Level::Bytes => slow || is_known_race(failure),
+            // A machine that was suspended finds that everything took too long.
+            Level::Bytes => {
+                slow || is_known_race(failure) || (self.suspended && failure.kind.is_timeout())
+            }
         }
     }
 }

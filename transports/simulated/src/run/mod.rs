@@ -1,5 +1,6 @@
 //! A run: a scenario, carried out by the real client in virtual time, before a referee.
 
+mod bytes;
 mod call;
 mod messages;
 mod watched;
@@ -9,14 +10,17 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use redial_client::{Client, ClientBuilder, Transport};
+use redial_client::{Client, ClientBuilder, Settings, Transport};
 use redial_engine::Budget;
+use redial_hyper::HyperTransport;
 
+use self::bytes::{Network, Origin};
 use self::messages::Messages;
 use self::watched::Watched;
 use self::world::World;
 use crate::executor::{Executor, VirtualTime};
 use crate::message::MessageTransport;
+use crate::net::Virtual;
 use crate::referee::{Coverage, Invariant, Violation};
 use crate::scenario::{Level, Scenario, millis};
 use crate::trace::Trace;
@@ -100,16 +104,23 @@ impl<'a> Simulation<'a> {
             time.make_timers_late(millis(scenario.late), scenario.seed.stream("late"));
         }
         let world = World::new(scenario, trace, time.clone());
-        let transport = match scenario.level {
-            Level::Messages => messages(&world),
-            Level::Bytes => messages(&world),
+        let made = match scenario.level {
+            Level::Messages => Ok(Made::messages(&world)),
+            Level::Bytes => Made::bytes(&world),
         };
-        let transport = match front {
-            Some(front) => front(transport, time.clone()),
-            None => transport,
-        };
-        match client(scenario, Watched::new(transport, &world), &world, tamper) {
-            Ok(client) => carry_out(&mut executor, &world, &client, scenario),
+        let made = made.and_then(|Made { transport, origin, network }| {
+            let transport = match front {
+                Some(front) => front(transport, time.clone()),
+                None => transport,
+            };
+            let transport = Watched::new(transport, &world, origin);
+            Ok((client(scenario, transport, &world, tamper)?, network))
+        });
+        match made {
+            Ok((client, network)) => {
+                carry_out(&mut executor, &world, &client, scenario);
+                close(&mut executor, &world, client, network.as_ref());
+            }
             Err(error) => world.violated(Invariant::Liveness, error.to_string()),
         }
         drop(executor);
@@ -124,8 +135,33 @@ impl fmt::Debug for Simulation<'_> {
     }
 }
 
-fn messages(world: &Arc<World>) -> Box<dyn Transport> {
-    Box::new(MessageTransport::new(world.time().clone(), Messages::new(world)))
+type AnyError = Box<dyn core::error::Error>;
+
+/// A transport of the level that a scenario asks for, and what is behind it.
+struct Made {
+    transport: Box<dyn Transport>,
+    origin: Option<Arc<Origin>>,
+    network: Option<Virtual>,
+}
+
+impl Made {
+    fn messages(world: &Arc<World>) -> Self {
+        let transport = MessageTransport::new(world.time().clone(), Messages::new(world));
+        Self { transport: Box::new(transport), origin: None, network: None }
+    }
+
+    /// The real transport, on virtual sockets.
+    fn bytes(world: &Arc<World>) -> Result<Self, AnyError> {
+        let origin = Origin::new(world);
+        let host = Arc::new(Network(Arc::clone(&origin)));
+        let network = Virtual::new(world.time().clone(), host);
+        let mut settings = Settings::default();
+        let connections = world.scenario().connections as usize;
+        settings.limits.max_connections = connections;
+        settings.limits.max_keepalive_connections = connections;
+        let transport = HyperTransport::new(network.clone(), settings)?;
+        Ok(Self { transport: Box::new(transport), origin: Some(origin), network: Some(network) })
+    }
 }
 
 /// The client that the scenario asks for.
@@ -134,7 +170,7 @@ fn client(
     transport: Watched,
     world: &Arc<World>,
     tamper: Option<TamperWithClient<'_>>,
-) -> Result<Client, Box<dyn core::error::Error>> {
+) -> Result<Client, AnyError> {
     let budget = match scenario.budget {
         Some(plan) => plan.budget()?,
         None => Budget::UNLIMITED,
@@ -166,7 +202,7 @@ fn carry_out(executor: &mut Executor, world: &Arc<World>, client: &Client, scena
     if world.is_violated() {
         return;
     }
-    // Now nothing goes wrong any more.
+    world.calm_down();
     let probe = async {
         world.time().sleep(IDLE).await;
         client.get("/probe").send().await
@@ -180,5 +216,21 @@ fn carry_out(executor: &mut Executor, world: &Arc<World>, client: &Client, scena
         }
         Ok(Err(error)) => world.violated(Invariant::Liveness, format!("the last call: {error}")),
         Err(halt) => world.violated(Invariant::Liveness, halt.to_string()),
+    }
+}
+
+/// Closes the client. Its connections must go, and must never have been too many.
+fn close(executor: &mut Executor, world: &Arc<World>, client: Client, network: Option<&Virtual>) {
+    drop(client);
+    let Some(network) = network.filter(|_| !world.is_violated()) else { return };
+    if let Err(halt) = executor.run(world.time().sleep(IDLE)) {
+        world.violated(Invariant::Liveness, halt.to_string());
+    }
+    let (open, most) = (network.open(), network.most_open());
+    if open > 0 {
+        world.violated(Invariant::Pool, format!("{open} connections outlive their client"));
+    }
+    if most > world.scenario().connections as usize {
+        world.violated(Invariant::Pool, format!("{most} connections at a time"));
     }
 }

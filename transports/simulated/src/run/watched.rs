@@ -2,19 +2,27 @@
 
 use std::sync::Arc;
 
+use http::{HeaderName, HeaderValue};
 use redial_client::{Answer, BoxFuture, Clock, Exchange, PoolFigures, Transport, TransportError};
 
+use super::bytes::{Origin, SEND};
 use super::world::{NOBODY, World};
 
 /// Tells the referee of every send, and hands it on.
 pub(super) struct Watched {
     inner: Box<dyn Transport>,
     world: Arc<World>,
+    /// The server that has to know which send a request is, where every byte is simulated.
+    origin: Option<Arc<Origin>>,
 }
 
 impl Watched {
-    pub(super) fn new(inner: Box<dyn Transport>, world: &Arc<World>) -> Self {
-        Self { inner, world: Arc::clone(world) }
+    pub(super) fn new(
+        inner: Box<dyn Transport>,
+        world: &Arc<World>,
+        origin: Option<Arc<Origin>>,
+    ) -> Self {
+        Self { inner, world: Arc::clone(world), origin }
     }
 }
 
@@ -23,16 +31,19 @@ impl Transport for Watched {
         self.inner.name()
     }
 
-    fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
+    fn send(&self, mut exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
         let (call, now) = (self.world.current(), self.world.now());
-        {
+        let mut send = 0;
+        if call != NOBODY {
             let mut inner = self.world.lock();
-            let send = match call {
-                NOBODY => 0,
-                _ => inner.referee.sent(call, exchange.cutoff, now),
-            };
-            inner.sending = (call, send);
+            send = inner.referee.sent(call, exchange.cutoff, now);
             inner.tell();
+        }
+        self.world.lock().sending = (call, send);
+        if let Some(origin) = &self.origin {
+            let headers = exchange.request.headers_mut();
+            headers.insert(HeaderName::from_static(SEND), HeaderValue::from(send));
+            origin.prepare(call, send);
         }
         self.inner.send(exchange)
     }

@@ -1,7 +1,7 @@
 //! What everything in a run shares: the referee, and whose turn it is.
 
 use core::future::poll_fn;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::task::{Poll, Waker};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -22,6 +22,8 @@ pub(crate) struct World {
     scenario: Scenario,
     /// Whose future is being polled.
     current: AtomicU32,
+    /// Whether nothing goes wrong any more.
+    calm: AtomicBool,
     inner: Mutex<Inner>,
 }
 
@@ -43,7 +45,9 @@ impl World {
             sending: (NOBODY, 0),
         };
         let current = AtomicU32::new(NOBODY);
-        Arc::new(Self { time, scenario: scenario.clone(), current, inner: Mutex::new(inner) })
+        let calm = AtomicBool::new(false);
+        let (scenario, inner) = (scenario.clone(), Mutex::new(inner));
+        Arc::new(Self { time, scenario, current, calm, inner })
     }
 
     pub(crate) const fn time(&self) -> &VirtualTime {
@@ -77,6 +81,15 @@ impl World {
 
     pub(super) fn fault(&self, call: u32, send: u32) -> Option<Fault> {
         self.scenario.fault(call, send)
+    }
+
+    /// From here on nothing goes wrong any more.
+    pub(super) fn calm_down(&self) {
+        self.calm.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_calm(&self) -> bool {
+        self.calm.load(Ordering::Relaxed)
     }
 
     /// A call is over.
