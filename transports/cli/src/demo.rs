@@ -130,10 +130,8 @@ mod tests {
         |expected| expected.waits.push((PauseCause::Backoff, Duration::ZERO)),
         |expected| {
             for (cause, _) in &mut expected.waits {
-                *cause = match cause {
-                    PauseCause::Backoff => PauseCause::ServerHint,
-                    _ => PauseCause::Backoff,
-                };
+                let backoff = *cause == PauseCause::Backoff;
+                *cause = if backoff { PauseCause::ServerHint } else { PauseCause::Backoff };
             }
         },
         |expected| {
