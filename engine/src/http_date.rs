@@ -239,6 +239,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn only_a_date_in_the_same_form_is_read_beside_another() {
+        // The first is a date in another form that is as long, with white space around it.
+        let texts = ["Sun Nov  6 08:49:37 1994     ", "     Sun Nov  6 08:49:37 1994"];
+        for text in texts.map(str::as_bytes) {
+            let date = HttpDate::parse(text).expect("httpdate reads it");
+            for tail in [&b"23:59:59 GMT"[..], b"23:59:59    ", b"49:37 1994  "] {
+                let mut value = [&text[..17], tail].concat();
+                assert_eq!(HttpDate::parse_beside(&value, date, text), HttpDate::parse(&value));
+                value.truncate(28);
+                assert_eq!(HttpDate::parse_beside(&value, date, text), HttpDate::parse(&value));
+            }
+            assert_eq!(HttpDate::parse_beside(text, date, text), Some(date));
+        }
+    }
+
     proptest! {
         #[test]
         fn a_date_with_bytes_changed_is_read_as_httpdate_reads_it(
@@ -266,6 +282,29 @@ mod tests {
                 "{weekday}, {day:02} {month} {year} {hour:02}:{minute:02}:{second:02} GMT"
             );
             same(text.as_bytes());
+        }
+
+        #[test]
+        fn a_date_beside_another_is_read_as_it_is_by_itself(
+            seconds in 0_u64..253_402_300_800,
+            apart in prop_oneof![0_u64..1_000, 0_u64..200_000],
+            changes in proptest::collection::vec((0_usize..29, any::<u8>()), 0..2),
+            both in proptest::collection::vec((0_usize..29, any::<u8>()), 0..2),
+        ) {
+            let format = |seconds| {
+                let date = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+                httpdate::fmt_http_date(date).into_bytes()
+            };
+            let (mut other, mut value) = (format(seconds), format(seconds.saturating_sub(apart)));
+            for (at, byte) in both {
+                (other[at], value[at]) = (byte, byte);
+            }
+            for (at, byte) in changes {
+                value[at] = byte;
+            }
+            if let Some(date) = HttpDate::parse(&other) {
+                prop_assert_eq!(HttpDate::parse_beside(&value, date, &other), HttpDate::parse(&value));
+            }
         }
 
         #[test]
