@@ -26,7 +26,7 @@ pub struct DeclaredRow {
     pub id: &'static str,
     /// The requests for which it is so.
     pub requests: Requests,
-    /// Each outcome that may be seen: `closed unknown` for a kind and a delivery, `response 408`
+    /// Each outcome that may be seen: `closed (unknown)` for a kind and a delivery, `response 408`
     /// for a status.
     pub seen: &'static [&'static str],
     /// How often the server sees the request at most.
@@ -57,11 +57,11 @@ const fn unrepeatable(id: &'static str, seen: &'static [&'static str]) -> Declar
     DeclaredRow { id, requests: Requests::Unrepeatable, seen, sent: 1 }
 }
 
-const CLOSED: &[&str] = &["closed unknown"];
-const RESET: &[&str] = &["reset unknown"];
+const CLOSED: &[&str] = &["closed (unknown)"];
+const RESET: &[&str] = &["reset (unknown)"];
 /// curl says the same of both, and may say it late.
-const NO_HTTP2: &[&str] = &["closed unknown", "read_timeout unknown"];
-const EITHER: &[&str] = &["reset unknown", "closed unknown"];
+const NO_HTTP2: &[&str] = &["closed (unknown)", "read_timeout (unknown)"];
+const EITHER: &[&str] = &["reset (unknown)", "closed (unknown)"];
 
 /// Makes the table, and its documentation of the same words.
 macro_rules! declare {
@@ -97,7 +97,7 @@ declare! {
         instead: "what may be repeated and has no body is sent again by curl itself, where the \
                   kept connection that it went over breaks before any answer: at most five times",
         because: "`lib/transfer.c`, `Curl_retry_request`; no option switches it off",
-        shown_by: "wire::every_row_with_a_method_that_may_be_repeated",
+        shown_by: "wire::every_row_of_http1_with_a_method_that_may_be_repeated",
     }
     {
         requirements: ["R-D-7", "R-P-7"],
@@ -107,7 +107,7 @@ declare! {
         ],
         instead: "what must not be repeated has a connection of its own, and so no race to lose",
         because: "the same: curl re-sends on reused connections alone",
-        shown_by: "wire::every_row_with_a_method_that_may_not_be_repeated",
+        shown_by: "wire::every_row_of_http1_with_a_method_that_may_not_be_repeated",
     }
     {
         requirements: ["R-D-7"],
@@ -131,28 +131,30 @@ declare! {
                   request may be repeated; nothing says then that it is unsent",
         because: "`lib/transfer.c`, `Curl_retry_request`, on `refused_stream`; it ends as \
                   `CURLE_RECV_ERROR`",
-        shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
+        shown_by: "wire::every_row_of_http2_with_a_method_that_may_be_repeated",
     }
     {
         requirements: ["R-D-3", "R-X-8"],
         rows: [all("h2-bad-frame", NO_HTTP2), all("h2-http1-reply", NO_HTTP2)],
         instead: "frames that are none count as the end of the connection",
         because: "`lib/http2.c` says `CURLE_HTTP2` of both",
-        shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
+        shown_by: "wire::every_row_of_http2_with_a_method_that_may_be_repeated",
     }
     {
         requirements: ["R-P-6"],
-        rows: [all("h2-max-streams-0", &["read_timeout unknown"])],
-        instead: "waiting for a stream is waiting for the answer",
-        because: "`lib/http2.c` submits the stream, nghttp2 holds it back; nobody is told",
-        shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
+        rows: [all("h2-max-streams-0", &["read_timeout (unknown)"])],
+        instead: "the first request on a connection does not wait for the server's leave to open \
+                  a stream; waiting for one is waiting for the answer",
+        because: "`lib/http2.c` sends the stream with the preface, before SETTINGS have come (RFC \
+                  9113 3.4 allows it); what nghttp2 holds back later, nobody is told of",
+        shown_by: "wire::every_row_of_http2_with_a_method_that_may_be_repeated",
     }
     {
         requirements: ["R-D-3"],
-        rows: [all("h2-goaway-midbody", &["truncated answered"])],
-        instead: "a body that a GOAWAY cuts off is `Truncated`",
-        because: "`lib/http2.c`, `stream_recv`: `CURLE_PARTIAL_FILE`, as for any end",
-        shown_by: "http2::every_row_without_a_body_that_may_be_repeated",
+        rows: [all("h2-goaway-midbody", &["reset (answered)"])],
+        instead: "a body that a GOAWAY leaves behind is a `Reset`",
+        because: "`lib/http2.c` says `CURLE_RECV_ERROR` of such a stream",
+        shown_by: "wire::every_row_of_http2_with_a_method_that_may_be_repeated",
     }
     {
         requirements: ["R-C-5"],
@@ -210,24 +212,24 @@ declare! {
     }
     {
         requirements: ["R-D-3", "R-X-3"],
-        rows: [all("bad-chunk-size", &["reset answered"])],
+        rows: [all("bad-chunk-size", &["reset (answered)"])],
         instead: "a malformed chunk is a `Reset`",
         because: "`lib/http_chunks.c` says `CURLE_RECV_ERROR` of each",
-        shown_by: "wire::every_row_with_a_method_that_may_be_repeated",
+        shown_by: "wire::every_row_of_http1_with_a_method_that_may_be_repeated",
     }
     {
         requirements: ["R-X-3"],
         rows: [repeatable("unsolicited-408", &["response 408"], 0)],
         instead: "what came over an idle connection is taken for the answer to the next request",
         because: "`lib/url.c` looks at the connection, not at its bytes, before it is reused",
-        shown_by: "wire::every_row_with_a_method_that_may_be_repeated",
+        shown_by: "wire::every_row_of_http1_with_a_method_that_may_be_repeated",
     }
     {
         requirements: ["R-D-3", "R-X-4"],
         rows: [all("100-then-close", CLOSED), all("partial-status-close", CLOSED)],
         instead: "a head that is cut before its first whole line is `Closed`, not `Truncated`",
         because: "`lib/http.c`, \"Empty reply from server\", is `CURLE_GOT_NOTHING`",
-        shown_by: "wire::every_row_with_a_method_that_may_be_repeated",
+        shown_by: "wire::every_row_of_http1_with_a_method_that_may_be_repeated",
     }
     {
         requirements: ["R-X-4"],

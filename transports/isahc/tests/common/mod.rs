@@ -3,8 +3,6 @@
 
 #![allow(dead_code, reason = "each test uses a part of this")]
 
-pub(crate) mod vectors;
-
 use core::future::Future;
 use core::pin::pin;
 use core::task::{Context, Poll};
