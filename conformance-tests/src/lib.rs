@@ -15,9 +15,10 @@
 //! ```
 //!
 //! A script is plain data, in one of two plans. [`Script::connections`] says what happens on the
-//! n-th connection, byte by byte. [`Script::requests`] says how the n-th request is answered,
-//! whichever connection it comes over. [`wire_h1`] is a table of scripts: every way in which an
-//! HTTP/1.1 server may fail a request.
+//! n-th connection, byte by byte or frame by frame. [`Script::requests`] says how the n-th request
+//! is answered, whichever connection and protocol it comes over. [`Script::secured`] puts either
+//! under TLS, good or bad. [`wire_h1`] and [`wire_h2`] are tables of scripts: every way in which a
+//! server may fail a request, and what a client must say of it.
 //!
 //! ```
 //! use std::io::{Read, Write};

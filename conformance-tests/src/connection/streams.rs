@@ -43,20 +43,25 @@ impl Connection {
                 }
             };
             let phase = self.shared.phase();
-            let came = self.receive_streams(&mut conversation, due);
-            let taken = came.and_then(|came| {
-                let began = self.take_arrivals(&mut conversation, lists, script, &mut coming)?;
-                let came = came || !began.is_empty();
-                tracks.extend(began);
-                Ok(came)
-            });
-            let came = taken.unwrap_or_else(|error| {
-                self.report_garbled(error);
-                false
-            });
+            let mut came = self.receive_streams(&conversation, due);
+            match self.take_arrivals(&mut conversation, lists, script, &mut coming) {
+                Ok(began) => {
+                    came |= !began.is_empty();
+                    tracks.extend(began);
+                }
+                // Nothing comes from a client that has gone, but lists may have steps left.
+                Err(_) if self.socket.ended().is_some() => {}
+                Err(wrong) => {
+                    self.report(*wrong);
+                    self.cut_off(&coming);
+                    self.report_closed(tracks);
+                    return self.reset();
+                }
+            }
             let gone = self.socket.ended().is_some();
-            let over = gone || (phase >= Phase::Finishing && coming.is_empty() && !came);
-            if (over && tracks.is_empty()) || phase == Phase::Stopped {
+            let quiet = coming.is_empty() && !came;
+            let over = gone || phase == Phase::Stopped || (phase >= Phase::Finishing && quiet);
+            if over && tracks.is_empty() {
                 self.cut_off(&coming);
                 return Flow::Open;
             }
@@ -64,36 +69,33 @@ impl Connection {
     }
 
     /// Waits for something to come until so late at most; answers whether anything did.
-    fn receive_streams(
-        &mut self,
-        conversation: &mut Conversation,
-        due: Instant,
-    ) -> Result<bool, StepError> {
+    fn receive_streams(&mut self, conversation: &Conversation, due: Instant) -> bool {
         let length = due.saturating_duration_since(Instant::now());
-        if conversation.session.frame_length(self.socket.buffered())?.is_some() {
-            return Ok(true);
+        // What is no frame is found when it is taken.
+        if !matches!(conversation.session.frame_length(self.socket.buffered()), Ok(None)) {
+            return true;
         }
         if self.socket.ended().is_some() {
             self.shared.wait(length, Phase::Stopped);
-            return Ok(false);
+            return false;
         }
-        match self.socket.receive_within(length) {
-            Ok(came) => Ok(came),
-            // The end is found by asking the socket.
-            Err(_) => Ok(false),
-        }
+        // The end is found by asking the socket.
+        self.socket.receive_within(length).unwrap_or(false)
     }
 
-    /// Takes every whole frame that has been received, and answers the lists that begin with them.
+    /// Takes every whole frame that has been received, and answers the lists that begin with them;
+    /// or what is wrong with the connection, which is then to be reset.
     fn take_arrivals<'a>(
         &mut self,
         conversation: &mut Conversation,
         lists: &'a [Vec<Step>],
         script: &'a Script,
         coming: &mut BTreeMap<u32, Coming<'a>>,
-    ) -> Result<Vec<Track<'a>>, StepError> {
+    ) -> Result<Vec<Track<'a>>, Box<Leftover>> {
         let mut began = Vec::new();
-        while let Some(arrival) = self.take_frame(conversation)? {
+        let connection = self.index;
+        let garbled = |error| Box::new(Leftover::Garbled { connection, error });
+        while let Some(arrival) = self.take_frame(conversation).map_err(garbled)? {
             let ended = match arrival {
                 Arrival::Nothing => continue,
                 Arrival::End { stream } => stream,
@@ -107,9 +109,7 @@ impl Connection {
                     conversation.requests.insert(stream, request);
                     let planned = lists.get(number);
                     let Some(steps) = planned.map(Vec::as_slice).or(script.beyond()) else {
-                        self.report(Leftover::UnexpectedRequest { request });
-                        self.reset();
-                        return Err(StepError::ServerFinished);
+                        return Err(Box::new(Leftover::UnexpectedRequest { request }));
                     };
                     let list = planned.map(|_| number);
                     coming.insert(stream, Coming { request, list, steps });
@@ -146,9 +146,7 @@ impl Connection {
                     left.push(track);
                 }
                 Ok(Turn::Closed) => {
-                    for track in [track].into_iter().chain(left).chain(playing) {
-                        self.report_track(&track, StepError::AfterClose);
-                    }
+                    self.report_closed([track].into_iter().chain(left).chain(playing));
                     return Err(Flow::Closed);
                 }
                 Err(error) => {
@@ -159,6 +157,13 @@ impl Connection {
         }
         *tracks = left;
         Ok(due)
+    }
+
+    /// Reports what is left of lists whose connection the server has closed.
+    fn report_closed<'a>(&self, tracks: impl IntoIterator<Item = Track<'a>>) {
+        for track in tracks {
+            self.report_track(&track, StepError::AfterClose);
+        }
     }
 
     fn report_track(&self, track: &Track<'_>, error: StepError) {

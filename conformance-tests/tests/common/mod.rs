@@ -1,5 +1,9 @@
 //! Plain sockets, and what the tests ask of them. Every wait of theirs is bounded.
 
+#![allow(dead_code, reason = "each test uses a part of this")]
+
+pub(crate) mod http2;
+
 use core::time::Duration;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
