@@ -203,7 +203,7 @@ impl Shared {
     pub(crate) fn body(&self, request: usize, bytes: &[u8]) {
         if let Some(record) = self.lock().log.requests.get_mut(request) {
             let room = BODY_KEPT.saturating_sub(record.body.len());
-            record.body.extend(bytes.iter().take(room));
+            record.body.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
             record.body_length += bytes.len() as u64;
         }
     }

@@ -113,7 +113,9 @@ impl Socket {
             self.receive(wait)?;
         }
         let count = most.min(self.buffer.len());
-        Ok(self.buffer.drain(..count).collect())
+        let taken = self.buffer.get(..count).unwrap_or_default().to_vec();
+        self.buffer.drain(..count);
+        Ok(taken)
     }
 
     /// What has been received and not yet taken.
@@ -126,7 +128,7 @@ impl Socket {
         let mut scratch = core::mem::take(&mut self.scratch);
         let received = self.repeat(wait, |link| link.read(&mut scratch));
         if let Ok(count) = received {
-            self.buffer.extend(scratch.iter().take(count));
+            self.buffer.extend_from_slice(scratch.get(..count).unwrap_or(&scratch));
         }
         self.scratch = scratch;
         received.map(drop)

@@ -137,7 +137,7 @@ fn read_response(stream: &mut TcpStream) -> (Outcome, bool) {
         if text.starts_with("HTTP/1.1 413") && text.ends_with("\r\n\r\n") {
             return (Outcome::Response("413"), false);
         }
-        if text.ends_with("\r\n\r\nok") || text.ends_with("\r\n\r\nslowly") {
+        if text.ends_with("\r\n\r\nok") || text.ends_with("\r\n\r\nvery slowly") {
             let whole = !text.contains(": two\r\n");
             return if whole { (Outcome::Response("200"), true) } else { continue };
         }

@@ -96,8 +96,8 @@ fn broken_bodies() -> Vec<WireRow> {
 
 /// The answer comes slowly, or does not go on.
 fn slow() -> Vec<WireRow> {
-    let reply = Reply::status(200).body("slowly");
-    let body = Step::WriteSlowly { bytes: b"slowly".to_vec(), piece: 1, gap: GAP };
+    let reply = Reply::status(200).body("very slowly");
+    let body = Step::WriteSlowly { bytes: b"very slowly".to_vec(), piece: 1, gap: GAP };
     let start = Reply::status(200).header("content-length", "10").body("tw").raw().step();
     vec![
         answer("slow-headers", [Reply::status(200).body("ok").slowly(5, GAP)]).or_response(200),

@@ -14,7 +14,7 @@ use crate::{Reply, Script, Step};
 
 /// The timeout for which the rows are timed: what a client under test should set for its connect,
 /// read, write and pool timeouts alike.
-pub const WIRE_TIMEOUT: Duration = Duration::from_millis(400);
+pub const WIRE_TIMEOUT: Duration = Duration::from_millis(600);
 
 /// How long a script waits for the client to act; a client that keeps its timeouts never meets it.
 const AT_MOST: Duration = Duration::from_secs(10);
