@@ -75,6 +75,11 @@ impl Referee {
         self.violation.is_some()
     }
 
+    /// How often all calls together were sent so far.
+    pub(crate) fn all_sends(&self) -> u32 {
+        self.calls.iter().map(|state| state.sends).sum()
+    }
+
     /// How often this call was sent so far.
     pub(crate) fn sends(&self, call: u32) -> u32 {
         self.calls.get(call as usize).map_or(0, |state| state.sends)

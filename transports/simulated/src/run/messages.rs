@@ -32,7 +32,7 @@ impl Script for Messages {
         if call == NOBODY {
             return Fate { after: latency, end: response(200, 0, response_body(call)) };
         }
-        let fault = scenario.fault(call, send);
+        let fault = self.0.fault(call, send);
         if fault.is_none_or(Fault::processed) {
             let length = exchange.request.body().size_hint().exact();
             let planned = scenario.calls.get(call as usize).map_or(0, |plan| plan.body);

@@ -38,6 +38,8 @@ pub struct Report {
     pub coverage: Coverage,
     /// The first thing that must not have happened.
     pub violation: Option<Violation>,
+    /// How often a request was sent, re-sends included.
+    pub sends: u32,
     /// How much virtual time has passed.
     pub elapsed: Duration,
 }
@@ -124,8 +126,9 @@ impl<'a> Simulation<'a> {
             Err(error) => world.violated(Invariant::Liveness, error.to_string()),
         }
         drop(executor);
+        let sends = world.lock().referee.all_sends();
         let (trace, coverage, violation) = world.finish();
-        Report { trace, coverage, violation, elapsed: time.elapsed() }
+        Report { trace, coverage, violation, sends, elapsed: time.elapsed() }
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) const NOBODY: u32 = u32::MAX;
 pub(crate) struct World {
     time: VirtualTime,
     scenario: Scenario,
+    /// For each call what strikes its sends, from the first.
+    faults: Vec<Vec<Option<Fault>>>,
     /// Whose future is being polled.
     current: AtomicU32,
     /// Whether nothing goes wrong any more.
@@ -47,7 +49,8 @@ impl World {
         let current = AtomicU32::new(NOBODY);
         let calm = AtomicBool::new(false);
         let (scenario, inner) = (scenario.clone(), Mutex::new(inner));
-        Arc::new(Self { time, scenario, current, calm, inner })
+        let faults = faults(&scenario);
+        Arc::new(Self { time, scenario, faults, current, calm, inner })
     }
 
     pub(crate) const fn time(&self) -> &VirtualTime {
@@ -79,8 +82,10 @@ impl World {
         polled
     }
 
+    /// What strikes this send, if anything.
     pub(super) fn fault(&self, call: u32, send: u32) -> Option<Fault> {
-        self.scenario.fault(call, send)
+        let sends = self.faults.get(call as usize)?;
+        sends.get(send.checked_sub(1)? as usize).copied().flatten()
     }
 
     /// From here on nothing goes wrong any more.
@@ -131,6 +136,25 @@ impl World {
         }
         referee.finish()
     }
+}
+
+/// The faults of a scenario, where they are found at once.
+fn faults(scenario: &Scenario) -> Vec<Vec<Option<Fault>>> {
+    /// No call is sent so often.
+    const MOST: u32 = 1_000;
+    let mut faults = vec![Vec::new(); scenario.calls.len()];
+    for plan in scenario.faults.iter().filter(|plan| (1..=MOST).contains(&plan.send)) {
+        let Some(sends) = faults.get_mut(plan.call as usize) else { continue };
+        let place = plan.send as usize - 1;
+        if sends.len() <= place {
+            sends.resize(place + 1, None);
+        }
+        if let Some(fault) = sends.get_mut(place) {
+            // Of two for the same send the first one counts.
+            *fault = fault.or(Some(plan.fault));
+        }
+    }
+    faults
 }
 
 impl Inner {

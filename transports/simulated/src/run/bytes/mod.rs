@@ -41,7 +41,7 @@ impl Origin {
 
     /// A request is about to be sent: what strikes connections is set going.
     pub(super) fn prepare(&self, call: u32, send: u32) {
-        let Some(fault) = self.world.scenario().fault(call, send) else { return };
+        let Some(fault) = self.world.fault(call, send) else { return };
         let mut state = lock(&self.state);
         if fault == Fault::Dead {
             state.culled += 1;

@@ -34,7 +34,7 @@ pub(super) async fn serve(origin: Arc<Origin>, mut incoming: Incoming) {
         let Some(body) = incoming.body(&head).await else { return };
         let fault = match head.call {
             NOBODY => None,
-            call => origin.world.scenario().fault(call, head.send),
+            call => origin.world.fault(call, head.send),
         };
         if head.call != NOBODY && fault.is_none_or(processed) {
             carried_out(&origin, &head, &body);
