@@ -48,7 +48,7 @@ fn judge_call(scenario: &Scenario, call: &Call, seen: &CallSeen) -> Vec<String> 
     if !call.open && end != Some(End::Cancelled) {
         wrong.extend(judge_attempts(call, &seen.attempts));
         wrong.extend(judge_waits(scenario, call, &seen.attempts));
-        if call.reason != seen.reason {
+        if call.reason != seen.reason && !call.any_reason {
             let (must, did) = (call.reason, seen.reason);
             wrong.push(format!("its reason must be {must:?}, and is {did:?}"));
         }
@@ -182,6 +182,12 @@ fn judge_sighting(sighting: &Sighting, seen: &Seen, logs: &[Log]) -> Vec<String>
             let found = log(origin).requests().len();
             complain(count.admits(found), || {
                 format!("{count} requests must come, and {found} came")
+            })
+        }
+        Sighting::Processed { origin, target, count } => {
+            let found = log(origin).processed(target);
+            complain(count.admits(found), || {
+                format!("{target} must be processed {count} times, and was {found} times")
             })
         }
         Sighting::Connections { origin, count } => {

@@ -7,8 +7,8 @@ use core::time::Duration;
 use redial_engine::{Delivery, FailureKind, Reason};
 
 use crate::{
-    Act, Attempted, Call, Count, Declaration, End, HeaderSeen, Plan, QUICK_TIMEOUT, Scenario,
-    Script, Sighting, Step,
+    Act, Attempted, Call, Came, Count, Declaration, End, HeaderSeen, Http2, Plan, QUICK_TIMEOUT,
+    Scenario, Script, Sighting, Step,
 };
 
 const NOTHING_USABLE: &str = "where no complete header line has come curl says CURLE_GOT_NOTHING \
@@ -33,20 +33,31 @@ const NOT_WAITED_FOR: &str = "isahc does not set CURLOPT_PIPEWAIT: until a conne
                               opens more of them";
 const REFUSED: &str = "curl tries a refused stream five times more by itself, and then says nothing \
                        that tells it from a broken connection (lib/transfer.c, Curl_retry_request)";
+const HUGE_HEAD: &str = "a head beyond curl's own limit of 300 KiB is CURLE_RECV_ERROR, as a reset \
+                         is (lib/http.c, \"Too large response headers\")";
+const OF_ITS_OWN: &str = "what must not be repeated has a connection of its own, because curl \
+                          re-sends on reused ones (lib/transfer.c, Curl_retry_request): there is \
+                          no race to lose";
+const HELD_BACK: &str = "curl opens a stream before it has seen the server's settings, and nghttp2 \
+                         holds further ones back (lib/http2.c): nobody is told that one waits";
+const ANY_END: &str = "a body that ends early is CURLE_PARTIAL_FILE, whatever ended it \
+                       (lib/http2.c, stream_recv)";
+const UNTOLD: &str = "curl tells of a connection with the response alone, and not of its end: the \
+                      figures are bounds from above";
 const LETS_GO_LATE: &str = "curl notices that a call was dropped when bytes move (isahc's \
                             handler.rs), or when the reaper comes: after the read timeout and 5 s, and 5 s \
                             more where bytes had moved (lib/speedcheck.c looks so far back)";
 
 /// What isahc declares.
 pub fn isahc() -> Vec<Declaration> {
-    let groups = [kinds(), handshakes(), frames(), added(), resent(), unread(), dropped()];
+    let groups = [kinds(), handshakes(), frames(), rows(), added(), resent(), unread(), dropped()];
     groups.into_iter().flatten().collect()
 }
 
 /// What isahc declares for blocking callers. They cannot drop a call: they give it a deadline, and
 /// curl keeps deadlines itself.
 pub fn isahc_blocking() -> Vec<Declaration> {
-    let groups = [kinds(), handshakes(), frames(), added(), resent(), unread()];
+    let groups = [kinds(), handshakes(), frames(), rows(), added(), resent(), unread()];
     groups.into_iter().flatten().collect()
 }
 
@@ -134,6 +145,84 @@ fn frames() -> Vec<Declaration> {
         Declaration::new("http2/refused-for-ever", REFUSED).instead(|mut it| {
             it.sightings = vec![Sighting::RequestCount { origin: 0, count: Count::Exactly(30) }];
             each_call(it, |call| call.attempts = vec![FailureKind::Reset.into(); 5])
+        }),
+    ]
+}
+
+/// Rows of the table of failures.
+fn rows() -> Vec<Declaration> {
+    let closed = |id: &str, why| {
+        Declaration::new(id, why)
+            .instead(|it| last_call(it, |call| call.attempts = vec![FailureKind::Closed.into()]))
+    };
+    let reset = |id: &str, why| {
+        Declaration::new(id, why)
+            .instead(|it| last_call(it, |call| call.attempts = vec![FailureKind::Reset.into()]))
+    };
+    let no_http2 = |id: &str| {
+        Declaration::new(id, NO_FRAMES).instead(|it| {
+            last_call(it, |call| {
+                call.attempts = vec![Attempted::any_of([
+                    Came::Failure(FailureKind::Closed, Some(Delivery::Unknown)),
+                    Came::Failure(FailureKind::ReadTimeout, Some(Delivery::Unknown)),
+                ])];
+            })
+        })
+    };
+    let lost = |id: &str| {
+        Declaration::new(id, REFUSED).instead(|it| {
+            last_call(it, |call| {
+                call.attempts = vec![Attempted::any_of([
+                    Came::Failure(FailureKind::Closed, Some(Delivery::Unknown)),
+                    Came::Failure(FailureKind::Reset, Some(Delivery::Unknown)),
+                ])];
+            })
+        })
+    };
+    let held_back = |id: &str| {
+        Declaration::new(id, HELD_BACK).instead(|mut it| {
+            it.sightings.clear();
+            let silent = vec![Step::AwaitClose { within: REAPED }];
+            let none = Http2::new().max_concurrent_streams(0);
+            let it = with_lists(it, |_, _| Script::requests(vec![]).http2(none).otherwise(silent));
+            last_call(it, |call| call.attempts = vec![FailureKind::ReadTimeout.into()])
+        })
+    };
+    let no_race = |id: &str| {
+        Declaration::new(id, OF_ITS_OWN).instead(|it| {
+            let it = with_lists(it, |script, lists| {
+                let answered = lists.into_iter().map(|list| list.into_iter().take(2).collect());
+                let otherwise = script.beyond().map(<[Step]>::to_vec).unwrap_or_default();
+                Script::connections(answered.collect()).otherwise(otherwise)
+            });
+            last_call(it, |call| call.attempts = vec![200.into()])
+        })
+    };
+    vec![
+        closed("failures/100-then-close", NOTHING_USABLE),
+        closed("failures/partial-status-close", NOTHING_USABLE),
+        reset("failures/huge-head", HUGE_HEAD),
+        reset("failures/bad-chunk-size", MALFORMED_CHUNK),
+        no_race("failures/keepalive-close-race"),
+        no_race("failures/keepalive-rst-race"),
+        no_http2("failures/h2-bad-frame"),
+        no_http2("failures/h2-http1-reply"),
+        lost("failures/h2-refused-stream"),
+        lost("failures/h2-goaway-unprocessed"),
+        lost("failures/h2-goaway-before-request"),
+        held_back("failures/h2-max-streams-0"),
+        held_back("http2/no-stream-at-all"),
+        Declaration::new("failures/h2-goaway-midbody", ANY_END).instead(|it| {
+            last_call(it, |call| {
+                call.attempts = vec![Attempted::any_of([
+                    Came::Failure(FailureKind::Truncated, Some(Delivery::Answered)),
+                    Came::Failure(FailureKind::Reset, Some(Delivery::Answered)),
+                ])];
+            })
+        }),
+        Declaration::new("pool/figures", UNTOLD).instead(|mut it| {
+            it.acts.retain(|act| matches!(act, Act::Calls(_)));
+            it
         }),
     ]
 }
@@ -290,6 +379,13 @@ fn nth_call(mut scenario: Scenario, number: usize, change: impl FnOnce(&mut Call
     scenario
 }
 
+fn last_call(mut scenario: Scenario, change: impl FnOnce(&mut Call)) -> Scenario {
+    if let Some(call) = calls(&mut scenario).last() {
+        change(call);
+    }
+    scenario
+}
+
 fn each_call(mut scenario: Scenario, change: impl FnMut(&mut Call)) -> Scenario {
     calls(&mut scenario).for_each(change);
     scenario
@@ -298,6 +394,6 @@ fn each_call(mut scenario: Scenario, change: impl FnMut(&mut Call)) -> Scenario 
 fn calls(scenario: &mut Scenario) -> impl Iterator<Item = &mut Call> {
     scenario.acts.iter_mut().flat_map(|act| match act {
         Act::Calls(calls) => calls.as_mut_slice(),
-        Act::Rest(_) | Act::Close | Act::Figures { .. } => &mut [],
+        Act::Rest(_) | Act::Close | Act::Figures { .. } | Act::Totals { .. } => &mut [],
     })
 }

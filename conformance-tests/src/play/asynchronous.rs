@@ -8,7 +8,7 @@ use redial_client::{BuildError, Client, ClientBuilder, Error, race};
 
 use super::call::request;
 use super::seen::{CallSeen, Figures, Seen, of_head};
-use super::{LOOK_EVERY, Play, SETTLE};
+use super::{LOOK_EVERY, Play, SETTLE, figures_are};
 use crate::{Act, Call, Reading};
 
 impl Play {
@@ -29,12 +29,8 @@ impl Play {
                 }
                 Act::Rest(length) => self.time.sleep(*length).await,
                 Act::Close => client.close(),
-                Act::Figures { open, in_use, waiting } => {
-                    let right = self.settles(SETTLE, || {
-                        let found = client.pool();
-                        found.open <= *open && found.in_use <= *in_use && found.waiting <= *waiting
-                    });
-                    let right = right.await;
+                Act::Figures { .. } | Act::Totals { .. } => {
+                    let right = self.settles(SETTLE, || figures_are(act, &client.pool())).await;
                     seen.figures.push(Figures { found: client.pool(), right });
                 }
             }

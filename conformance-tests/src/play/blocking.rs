@@ -8,7 +8,7 @@ use redial_engine::{FailureKind, Reason};
 
 use super::call::blocking_request;
 use super::seen::{CallSeen, EndSeen, Figures, Seen, of_head};
-use super::{LOOK_EVERY, Play, SETTLE};
+use super::{LOOK_EVERY, Play, SETTLE, figures_are};
 use crate::{Act, Call, Reading};
 
 impl Play {
@@ -30,11 +30,8 @@ impl Play {
                 Act::Calls(calls) => seen.calls.extend(self.blocking_calls(&client, calls)),
                 Act::Rest(length) => thread::sleep(*length),
                 Act::Close => client.close(),
-                Act::Figures { open, in_use, waiting } => {
-                    let right = self.settles_here(SETTLE, || {
-                        let found = client.pool();
-                        found.open <= *open && found.in_use <= *in_use && found.waiting <= *waiting
-                    });
+                Act::Figures { .. } | Act::Totals { .. } => {
+                    let right = self.settles_here(SETTLE, || figures_are(act, &client.pool()));
                     seen.figures.push(Figures { found: client.pool(), right });
                 }
             }

@@ -13,9 +13,9 @@ use core::time::Duration;
 use std::sync::Arc;
 use std::time::Instant;
 
-use redial_client::BoxFuture;
+use redial_client::{BoxFuture, PoolFigures};
 
-use crate::{Scenario, Sighting};
+use crate::{Act, Scenario, Sighting};
 
 pub use seen::{CallSeen, EndSeen, Figures, Seen};
 
@@ -68,6 +68,7 @@ impl Play {
                 Sighting::AllClosedAfterDrop { within } => patience.1 = Some(*within),
                 Sighting::Requests { .. }
                 | Sighting::RequestCount { .. }
+                | Sighting::Processed { .. }
                 | Sighting::Connections { .. }
                 | Sighting::PeakOpen { .. }
                 | Sighting::Alpn { .. }
@@ -84,6 +85,19 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// How long the figures of a pool may take to be what they must be.
 const SETTLE: Duration = Duration::from_secs(2);
+
+/// Whether the figures of a pool are what this act says.
+fn figures_are(act: &Act, found: &PoolFigures) -> bool {
+    match act {
+        Act::Figures { open, in_use, waiting } => {
+            found.open <= *open && found.in_use <= *in_use && found.waiting <= *waiting
+        }
+        Act::Totals { opened, reused } => {
+            found.opened_total == *opened && found.reused_total == *reused
+        }
+        Act::Calls(_) | Act::Rest(_) | Act::Close => true,
+    }
+}
 
 /// An origin of a scenario, as a client sees it.
 pub struct Place {

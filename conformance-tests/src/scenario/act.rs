@@ -27,6 +27,13 @@ pub enum Act {
         /// The most requests that may be waiting.
         waiting: usize,
     },
+    /// Looks at the pool's totals, which must be these.
+    Totals {
+        /// Connections opened so far.
+        opened: u64,
+        /// Requests so far that went over a connection which had served another.
+        reused: u64,
+    },
 }
 
 /// One call, and what must come of it.
@@ -70,6 +77,8 @@ pub struct Call {
     pub waits: Waits,
     /// Why the call must give up, where it must.
     pub reason: Option<Reason>,
+    /// Whether it may give up for any reason, or none.
+    pub any_reason: bool,
     /// How it must end; `None` for whatever its last attempt comes to.
     pub end: Option<End>,
     /// The least and the most time that the whole call may take.
@@ -100,6 +109,7 @@ impl Call {
             open: false,
             waits: Waits::Backoff,
             reason: None,
+            any_reason: false,
             end: None,
             took: (Duration::ZERO, LONG),
         }
@@ -215,6 +225,11 @@ impl Call {
     /// Why it must give up.
     pub fn gives_up(self, reason: Reason) -> Self {
         Self { reason: Some(reason), ..self }
+    }
+
+    /// It may give up for any reason, or none.
+    pub fn for_any_reason(self) -> Self {
+        Self { any_reason: true, ..self }
     }
 
     /// How it must end.

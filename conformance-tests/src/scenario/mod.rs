@@ -114,7 +114,7 @@ impl Scenario {
     pub fn calls(&self) -> impl Iterator<Item = &Call> {
         self.acts.iter().flat_map(|act| match act {
             Act::Calls(calls) => calls.as_slice(),
-            Act::Rest(_) | Act::Close | Act::Figures { .. } => &[],
+            Act::Rest(_) | Act::Close | Act::Figures { .. } | Act::Totals { .. } => &[],
         })
     }
 }

@@ -21,6 +21,15 @@ pub enum Sighting {
         /// How many.
         count: Count,
     },
+    /// The server processed the request of this target so often.
+    Processed {
+        /// Which origin.
+        origin: usize,
+        /// The target.
+        target: String,
+        /// How often.
+        count: Count,
+    },
     /// So many connections.
     Connections {
         /// Which origin.

@@ -1,9 +1,9 @@
 //! How much load retries may add.
 
-use redial_engine::{Budget, Reason};
+use redial_engine::{Backoff, Budget, Jitter, Reason, StandardPolicyBuilder};
 
-use super::{ok, reply, status};
-use crate::{Call, Scenario, Script, Setup, Url};
+use super::{millis, ok, reply, seconds, status};
+use crate::{Call, Count, End, Scenario, Script, Setup, Sighting, Url, Waited};
 
 pub(super) fn all() -> Vec<Scenario> {
     vec![
@@ -62,7 +62,42 @@ pub(super) fn all() -> Vec<Scenario> {
         .call(Call::post("/", "x").comes_to([503]).gives_up(Reason::NotRepeatable))
         .call(Call::post("/", "x").comes_to([503]).gives_up(Reason::NotRepeatable))
         .call(Call::get("/").comes_to([503; 4]).gives_up(Reason::BudgetExhausted)),
+        scenario("preset-of-grpc", &["R-G-2"], "every failure counts, and half is the threshold")
+            .origin(Script::requests(vec![]).otherwise(reply(&status(503))))
+            .setup(|setup| Setup { budget: grpc(4), ..setup })
+            .call(Call::get("/").comes_to([503, 503]).gives_up(Reason::BudgetExhausted))
+            .call(Call::get("/").comes_to([503]).gives_up(Reason::BudgetExhausted)),
+        scenario("preset-of-nothing", &["R-G-2"], "unlimited is unlimited")
+            .origin(Script::requests(vec![]).otherwise(reply(&status(503))))
+            .setup(|setup| {
+                let policy = |it: StandardPolicyBuilder| {
+                    it.max_attempts(130).backoff(Backoff::fixed(millis(1)).jitter(Jitter::None))
+                };
+                Setup { budget: Budget::UNLIMITED, ..setup.policy(policy) }
+            })
+            .call(
+                Call::get("/")
+                    .comes_to([503; 130])
+                    .waits([Waited::backoff(millis(1), millis(1)); 129])
+                    .gives_up(Reason::AttemptsExhausted),
+            ),
+        scenario("preset-of-the-standard", &["R-G-1"], "a burst of a hundred, and no more at once")
+            .origin(Script::requests(vec![]).otherwise(reply(&status(503))))
+            .setup(|setup| {
+                setup.policy(|it| {
+                    it.max_attempts(1000).backoff(Backoff::fixed(millis(1)).jitter(Jitter::None))
+                })
+            })
+            .call(Call::get("/").somehow(End::status(503)).takes(millis(0), seconds(15)))
+            // A hundred, and ten for each second that they take.
+            .sees(Sighting::RequestCount { origin: 0, count: Count::AtLeast(100) })
+            .sees(Sighting::RequestCount { origin: 0, count: Count::AtMost(250) }),
     ]
+}
+
+/// gRPC's throttling with so many tokens, a tenth of one back for each success.
+fn grpc(tokens: u32) -> Budget {
+    Budget::grpc(tokens, 100).unwrap_or(Budget::UNLIMITED)
 }
 
 fn scenario(name: &str, requirements: &[&'static str], title: &str) -> Scenario {

@@ -46,6 +46,19 @@ fn shared() -> Vec<Scenario> {
             .sees_connections(1)
             .sees_requests(20),
         scenario(
+            "no-stream-at-all",
+            &["R-P-6", "R-T-4"],
+            "where none is permitted, one waits for a slot",
+        )
+        .origin(Script::requests(vec![]).http2(Http2::new().max_concurrent_streams(0)))
+        .call(
+            Call::get("/")
+                .max_attempts(1)
+                .then(is(FailureKind::PoolTimeout, Delivery::Unsent))
+                .gives_up(Reason::AttemptsExhausted),
+        )
+        .sees_requests(0),
+        scenario(
             "up-to-the-peers-limit",
             &["R-P-6", "R-P-1"],
             "no more streams than the peer permits",

@@ -9,6 +9,7 @@ mod budget;
 mod cancellation;
 mod deadlines;
 mod decisions;
+mod failures;
 mod headers;
 mod hints;
 mod hostile;
@@ -30,6 +31,7 @@ pub fn scenarios() -> Vec<Scenario> {
         hints::all(),
         budget::all(),
         deadlines::all(),
+        failures::all(),
         timeouts::all(),
         bodies::all(),
         pool::all(),

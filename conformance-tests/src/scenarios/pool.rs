@@ -2,6 +2,7 @@
 
 use core::time::Duration;
 
+use redial_client::PoolLimits;
 use redial_engine::FailureKind;
 
 use super::{await_close, millis, ok, seconds, status};
@@ -10,7 +11,7 @@ use crate::{
 };
 
 pub(super) fn all() -> Vec<Scenario> {
-    let groups = [reuse(), limits(), turns(), endings(), stale()];
+    let groups = [reuse(), limits(), presets(), turns(), endings(), stale()];
     groups.into_iter().flatten().collect()
 }
 
@@ -166,6 +167,36 @@ fn limits() -> Vec<Scenario> {
                     .comes_to([200])
                     .takes(Duration::ZERO, seconds(5)),
             )
+            .act(Act::Figures { open: 1, in_use: 0, waiting: 0 }),
+    ]
+}
+
+/// R-C-11, R-P-9: the presets, and the figures.
+fn presets() -> Vec<Scenario> {
+    let preset = |name: &str, limits: PoolLimits, calls: usize, connections: usize, idle| {
+        let slow = vec![Step::Pause(millis(250)), ok().step()];
+        scenario(name, &["R-C-11", "R-P-1", "R-P-2"], "the preset has these limits")
+            .origin(Script::requests(vec![slow; calls]))
+            .setup(move |setup| {
+                let setup = Setup { pool: limits, ..setup };
+                setup.timeouts(|timeouts| timeouts.pool = seconds(10))
+            })
+            .together((0..calls).map(|_| Call::get("/").comes_to([200])))
+            .act(Act::Figures { open: idle, in_use: 0, waiting: 0 })
+            .sees(Sighting::PeakOpen { origin: 0, most: connections })
+    };
+    vec![
+        preset("preset-memory-constrained", PoolLimits::MEMORY_CONSTRAINED, 14, 10, 5),
+        preset("preset-default", PoolLimits::DEFAULT, 60, 50, 20),
+        preset("preset-high-concurrency", PoolLimits::HIGH_CONCURRENCY, 60, 60, 60)
+            .sees_connections(60),
+        scenario("figures", &["R-P-9"], "what was opened and what was used again is counted")
+            .origin(Script::replies([ok(), ok(), ok().header("connection", "close"), ok()]))
+            .call(Call::get("/").comes_to([200]))
+            .call(Call::get("/").comes_to([200]))
+            .call(Call::get("/").comes_to([200]))
+            .call(Call::get("/").comes_to([200]))
+            .act(Act::Totals { opened: 2, reused: 2 })
             .act(Act::Figures { open: 1, in_use: 0, waiting: 0 }),
     ]
 }
