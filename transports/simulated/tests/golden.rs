@@ -2,7 +2,7 @@
 //! in every build profile (R-S-1).
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::fmt::Write as _;
+use core::fmt::Write as _;
 
 use redial_sim::trace::Record;
 use redial_sim::{Level, Scenario, Seed, Simulation};
