@@ -9,7 +9,10 @@
 
 mod common;
 
-use common::{Always, at_ms, begin, judged, ms, pause, secs, word};
+use core::num::NonZeroU32;
+use core::time::Duration;
+
+use common::{Always, at_ms, begin, judged, ms, secs, word};
 use redial_engine::{
     Action, Backoff, BackoffError, Budget, Call, Class, Delivery, Failure, FailureKind, Jitter,
     Judgement, Outcome, Policy, PolicyError, Replay, Retry, ServerHint, StandardPolicy, Timestamp,
@@ -156,60 +159,6 @@ fn a_deadline_that_cut_an_attempt_off_ends_the_call() {
 }
 
 #[test]
-fn the_default_waits_are_those_that_are_documented() {
-    // R-B-1: 0.8 to 1 s, doubling; each a nanosecond below its end.
-    let mut upstream = Upstream::default();
-    for (mut rng, waits) in [
-        (Always::lowest(), [800, 1_600, 3_200, 6_400]),
-        (Always::highest(), [1_000, 2_000, 4_000, 8_000]),
-    ] {
-        let below = ms(waits[0]) == ms(1_000);
-        let mut now = at_ms(0);
-        let mut attempt = begin(&POLICY, Call::new(Replay::Freely), now, &mut upstream);
-        for wait in waits {
-            let pause = pause(attempt.finish(&Outcome::status(503), now, &mut upstream, &mut rng));
-            let last = core::time::Duration::from_nanos(u64::from(below));
-            assert_eq!(pause.wait(), ms(wait) - last);
-            now = pause.until();
-            attempt = common::attempt(pause.resume(now, &mut upstream));
-        }
-        let verdict = attempt.finish(&Outcome::status(503), now, &mut upstream, &mut rng);
-        assert_eq!(word(&verdict), "attempts_exhausted", "five attempts (R-D-1)");
-    }
-}
-
-#[test]
-fn every_jitter_has_the_range_that_is_documented() {
-    // R-B-2, from a second, at most ten: the least and the greatest wait of each retry, the latter
-    // a nanosecond below. Decorrelated waits depend on the one before, and so have two schedules.
-    let rows = [
-        (Jitter::None, [1_000, 2_000, 4_000, 8_000, 10_000], [1_000, 2_000, 4_000, 8_000, 10_000]),
-        (Jitter::DEFAULT, [800, 1_600, 3_200, 6_400, 8_000], [1_000, 2_000, 4_000, 8_000, 10_000]),
-        (Jitter::Full, [0; 5], [1_000, 2_000, 4_000, 8_000, 10_000]),
-        (Jitter::Equal, [500, 1_000, 2_000, 4_000, 5_000], [1_000, 2_000, 4_000, 8_000, 10_000]),
-        (Jitter::Decorrelated, [1_000; 5], [3_000, 9_000, 10_000, 10_000, 10_000]),
-    ];
-    for (jitter, least, most) in rows {
-        let backoff = Backoff::exponential(secs(1)).cap(secs(10)).jitter(jitter);
-        let policy = StandardPolicy::builder().max_attempts(6).backoff(backoff).build();
-        let policy = policy.expect("it makes sense");
-        for (mut rng, waits) in [(Always::lowest(), least), (Always::highest(), most)] {
-            let (mut upstream, mut now) = (Upstream::default(), at_ms(0));
-            let mut attempt = begin(&policy, Call::new(Replay::Freely), now, &mut upstream);
-            for wait in waits {
-                let verdict = attempt.finish(&Outcome::status(503), now, &mut upstream, &mut rng);
-                let pause = pause(verdict);
-                let below = ms(wait).saturating_sub(pause.wait());
-                assert!(below < ms(1), "{jitter:?}: {:?}, not {wait} ms", pause.wait());
-                assert!(pause.wait() <= ms(wait));
-                now = pause.until();
-                attempt = common::attempt(pause.resume(now, &mut upstream));
-            }
-        }
-    }
-}
-
-#[test]
 fn a_hint_of_five_minutes_is_heeded_and_one_beyond_is_not() {
     // R-RA-6: never a shorter wait than was asked for.
     for (millis, expected) in [(300_000, "retry"), (300_001, "hint_beyond_cap")] {
@@ -277,6 +226,68 @@ fn a_policy_works_by_reference_by_object_and_shared() {
         let shared: std::sync::Arc<dyn Policy + Send + Sync> = std::sync::Arc::new(POLICY);
         assert!(retried(shared));
     }
+}
+
+#[test]
+fn the_default_budget_refills_by_ten_a_second() {
+    // R-G-1: none comes back within 99 ms of the last, one after 100, and of what is left over
+    // nothing is lost.
+    let mut upstream = Upstream::new(Budget::STANDARD);
+    let mut rng = Always::lowest();
+    let calls: Vec<_> = (0..120)
+        .map(|_| begin(&POLICY, Call::new(Replay::Freely), at_ms(0), &mut upstream))
+        .collect();
+    let mut calls = calls.into_iter();
+    let mut retried = |now: Timestamp| {
+        let call = calls.next().expect("there are enough");
+        word(&call.finish(&Outcome::status(503), now, &mut upstream, &mut rng)) == "retry"
+    };
+    for _ in 0..100 {
+        assert!(retried(at_ms(0)), "it is full at the start");
+    }
+    let rows = [(0, false), (99, false), (100, true), (150, false), (199, false), (200, true)];
+    for (now, expected) in rows {
+        assert_eq!(retried(at_ms(now)), expected, "after {now} ms");
+    }
+    let nearly = Timestamp::from_nanos(299_999_999);
+    assert!(!retried(nearly));
+    assert!(retried(at_ms(300)));
+}
+
+#[test]
+fn a_calls_own_limits_come_before_those_of_its_policy() {
+    // R-T-5, R-T-8: a timeout of its own that is too long for the clock is one that never comes.
+    let policy = StandardPolicy::builder()
+        .max_attempts(1)
+        .attempt_timeout(secs(1))
+        .call_timeout(secs(2))
+        .build()
+        .expect("it makes sense");
+    let ends = |call: Call| {
+        let first = begin(&policy, call, at_ms(500), &mut Upstream::default());
+        first.deadline().map(|cutoff| (cutoff.at, cutoff.kind().name()))
+    };
+    let call = Call::new(Replay::Freely);
+    assert_eq!(ends(call), Some((at_ms(1_500), "attempt_timeout")));
+    assert_eq!(ends(call.timeout(ms(900))), Some((at_ms(1_400), "deadline")));
+    assert_eq!(ends(call.deadline(at_ms(700))), Some((at_ms(700), "deadline")));
+    let patient = call.attempt_timeout(Duration::MAX);
+    assert_eq!(ends(patient), Some((at_ms(2_500), "deadline")));
+    assert_eq!(ends(patient.timeout(Duration::MAX)), None);
+    assert_eq!(ends(patient.timeout(secs(3))), Some((at_ms(3_500), "deadline")));
+
+    let mut upstream = Upstream::default();
+    let twice = call.max_attempts(NonZeroU32::MIN.saturating_add(1));
+    for (call, expected) in [(call, "attempts_exhausted"), (twice, "retry")] {
+        let first = begin(&policy, call, at_ms(0), &mut upstream);
+        let verdict =
+            first.finish(&Outcome::status(503), at_ms(0), &mut upstream, &mut Always::lowest());
+        assert_eq!(word(&verdict), expected);
+    }
+    let begun = begin(&policy, call.replay(Replay::Never), at_ms(0), &mut upstream);
+    let verdict =
+        begun.finish(&Outcome::status(503), at_ms(0), &mut upstream, &mut Always::lowest());
+    assert_eq!(word(&verdict), "not_repeatable");
 }
 
 #[test]
