@@ -8,6 +8,9 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// In nanoseconds, the length of a timeout that is not set.
 pub(crate) const FOREVER: u64 = u64::MAX;
 
+/// The least whole number of seconds beside which not every fraction of one has room.
+const TIGHT: u64 = FOREVER / NANOS_PER_SECOND;
+
 /// A point in time: whole nanoseconds since an origin that the caller chose.
 ///
 /// The engine has no clock. It compares and adds what it is given, so any monotonic source will do
@@ -83,7 +86,7 @@ impl fmt::Display for Timestamp {
 #[inline]
 pub(crate) const fn nanos(duration: Duration) -> u64 {
     let (seconds, rest) = (duration.as_secs(), duration.subsec_nanos() as u64);
-    if seconds < FOREVER / NANOS_PER_SECOND {
+    if seconds < TIGHT {
         seconds * NANOS_PER_SECOND + rest
     } else {
         seconds.saturating_mul(NANOS_PER_SECOND).saturating_add(rest)

@@ -73,7 +73,9 @@ fn a_server_that_is_not_there_is_one_line_and_exit_code_3() {
     assert_eq!(report["reason"], "attempts_exhausted");
     assert_eq!(report["attempts"][0]["delivery"], "unsent");
     let complaints = text(&output.stderr).lines().filter(|line| line.starts_with("redial:"));
-    assert_eq!(complaints.count(), 1, "{}", text(&output.stderr));
+    let complaints: Vec<_> = complaints.collect();
+    assert_eq!(complaints.len(), 1, "{}", text(&output.stderr));
+    assert!(complaints[0].contains("given up after 1 attempt:"), "{}", complaints[0]);
 }
 
 #[test]

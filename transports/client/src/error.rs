@@ -170,6 +170,7 @@ impl fmt::Display for Error {
             write!(f, " ({url})")?;
         }
         match (reason, attempts.len()) {
+            (Some(reason), 1) => write!(f, "; given up after 1 attempt: {reason}"),
             (Some(reason), made) => write!(f, "; given up after {made} attempts: {reason}"),
             (None, _) => Ok(()),
         }
