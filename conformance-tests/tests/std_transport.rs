@@ -1,0 +1,60 @@
+//! The suite over the example of a transport, which declares what it does not claim.
+#![allow(dead_code, reason = "the example is a program, too")]
+
+#[path = "../examples/std_transport/main.rs"]
+mod std_transport;
+
+use futures_lite::future::block_on;
+use redial_client::Client;
+use redial_conformance::{
+    Act, Count, Declaration, Play, PlayError, Scenario, Seen, Sighting, Subject, conformance,
+};
+
+fn play(play: Play) -> Result<Seen, PlayError> {
+    Ok(block_on(play.with(Client::builder(std_transport::Threads)))?)
+}
+
+/// What the transport does not claim: it has no pool.
+fn declared() -> Vec<Declaration> {
+    let alone = [
+        "bodies/drained-and-used-again",
+        "pool/after-a-chunked-body",
+        "pool/after-a-head-request",
+        "pool/after-an-error-status",
+        "pool/one-after-the-other",
+    ];
+    let unbounded = [
+        "cancellation/while-it-waits-for-a-slot",
+        "pool/at-most-two",
+        "timeouts/pool-full",
+        "timeouts/pool-full-for-a-post",
+        "timeouts/pool-full-then-free",
+    ];
+    let never_reused = Declaration::new("pool/served-once-then-always-closed", ALONE);
+    let alone = alone.map(|id| Declaration::new(id, ALONE).instead(over_fresh_connections));
+    let unbounded = unbounded.map(|id| Declaration::new(id, UNBOUNDED));
+    alone.into_iter().chain([never_reused]).chain(unbounded).collect()
+}
+
+const ALONE: &str = "each request has a connection of its own: Std::send makes one";
+const UNBOUNDED: &str = "there may be any number of connections: Threads reads no PoolLimits";
+
+/// The scenario, each of whose attempts has a connection of its own.
+fn over_fresh_connections(mut it: Scenario) -> Scenario {
+    let mut attempts = 0;
+    for act in &mut it.acts {
+        let Act::Calls(calls) = act else { continue };
+        for attempt in calls.iter_mut().flat_map(|call| &mut call.attempts) {
+            attempt.reused = Some(false);
+            attempts += 1;
+        }
+    }
+    for sighting in &mut it.sightings {
+        if let Sighting::Connections { count, .. } = sighting {
+            *count = Count::Exactly(attempts);
+        }
+    }
+    it
+}
+
+conformance!(Subject::new("std", play).declaring(declared()));
