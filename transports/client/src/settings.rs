@@ -186,6 +186,9 @@ pub enum SettingsError {
     /// The client's certificate or key is no PEM text, is malformed, or the two do not belong
     /// together.
     Identity(BoxError),
+    /// The transport does not speak this protocol. Let it negotiate one, or choose another
+    /// transport.
+    Protocol(Protocol),
 }
 
 impl fmt::Display for SettingsError {
@@ -193,6 +196,7 @@ impl fmt::Display for SettingsError {
         f.write_str(match self {
             Self::Roots(_) => "the root certificates are no PEM text with certificates in it",
             Self::Identity(_) => "the client's certificate and key are no PEM text, or no pair",
+            Self::Protocol(_) => "the transport does not speak the protocol that was asked for",
         })
     }
 }
@@ -201,6 +205,7 @@ impl StdError for SettingsError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             Self::Roots(source) | Self::Identity(source) => Some(&**source),
+            Self::Protocol(_) => None,
         }
     }
 }
