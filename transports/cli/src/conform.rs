@@ -3,8 +3,6 @@
 pub(crate) mod columns;
 mod page;
 
-use std::fs::File;
-use std::io::{BufWriter, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -15,6 +13,8 @@ use redial_conformance::{Report, Scenario, Subject, coverage, run, scenarios};
 
 use crate::Failure;
 pub use crate::arguments::ConformArguments;
+use crate::report::ReportFile;
+use crate::streams::say;
 
 /// Plays the suite, or says what it proves, and answers the exit code.
 ///
@@ -23,7 +23,7 @@ pub use crate::arguments::ConformArguments;
 /// [`Failure`] where nothing is chosen by the arguments, or this machine stands in the way.
 pub fn command(arguments: &ConformArguments) -> Result<ExitCode, Failure> {
     if arguments.coverage {
-        show(&coverage())?;
+        say(format_args!("{}", coverage()))?;
         return Ok(ExitCode::SUCCESS);
     }
     play(arguments, scenarios())
@@ -38,19 +38,25 @@ pub fn command(arguments: &ConformArguments) -> Result<ExitCode, Failure> {
 pub fn play(arguments: &ConformArguments, scenarios: Vec<Scenario>) -> Result<ExitCode, Failure> {
     let scenarios = chosen(scenarios, arguments.filter.as_deref())?;
     if arguments.list {
-        show(&list(&scenarios))?;
+        say(format_args!("{}", list(&scenarios)))?;
         return Ok(ExitCode::SUCCESS);
     }
     // What cannot be written is found out before minutes are spent.
-    let json = arguments.json.as_deref().map(Destination::create).transpose()?;
+    let json = arguments.json.as_deref().map(open).transpose()?;
     let began = Instant::now();
     let report = watched(&columns::named(&arguments.transport), &scenarios);
-    show(&page::draw(&report, began.elapsed()))?;
-    if let Some(json) = json {
+    let shown = say(format_args!("{}", page::draw(&report, began.elapsed())));
+    if let Some(mut json) = json {
         json.write(&report)?;
     }
+    shown?;
     let failed = report.counts().failed > 0;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Opens the file for the report.
+fn open(path: &Path) -> Result<ReportFile, Failure> {
+    ReportFile::open(path).map_err(|failure| Failure::trouble(failure.to_string()))
 }
 
 /// The scenarios that a filter lets through.
@@ -94,35 +100,4 @@ fn watched(subjects: &[Arc<Subject>], scenarios: &[Arc<Scenario>]) -> Report {
     });
     bar.finish_and_clear();
     report
-}
-
-fn show(text: &str) -> Result<(), Failure> {
-    let mut out = anstream::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    written.map_err(|error| Failure::trouble(format!("standard output takes no more: {error}")))
-}
-
-/// A file that the report will be written to.
-struct Destination<'a> {
-    path: &'a Path,
-    file: File,
-}
-
-impl<'a> Destination<'a> {
-    fn create(path: &'a Path) -> Result<Self, Failure> {
-        let file = File::create(path).map_err(|error| not_written(path, &error))?;
-        Ok(Self { path, file })
-    }
-
-    fn write(self, report: &Report) -> Result<(), Failure> {
-        let mut file = BufWriter::new(self.file);
-        serde_json::to_writer_pretty(&mut file, report)
-            .map_err(|error| not_written(self.path, &error))?;
-        let written = file.write_all(b"\n").and_then(|()| file.flush());
-        written.map_err(|error| not_written(self.path, &error))
-    }
-}
-
-fn not_written(path: &Path, error: &dyn core::fmt::Display) -> Failure {
-    Failure::trouble(format!("the report {} was not written: {error}", path.display()))
 }

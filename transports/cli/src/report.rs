@@ -90,14 +90,6 @@ impl<'a> Report<'a> {
             elapsed_ms: milliseconds(elapsed),
         }
     }
-
-    /// Writes the report.
-    pub(crate) fn write(&self, to: &mut ReportFile) -> Result<(), Failure> {
-        let mut json =
-            serde_json::to_string_pretty(self).map_err(|error| to.failure(&error, NO_RESPONSE))?;
-        json.push('\n');
-        to.replace(json.as_bytes())
-    }
 }
 
 /// The file that a report goes to, opened before anything is sent: a call is not made whose report
@@ -114,6 +106,14 @@ impl ReportFile {
         let file = File::options().write(true).create(true).truncate(false).open(path);
         let file = file.map_err(|error| unwritten(path, &error, USAGE))?;
         Ok(Self { path: path.to_owned(), file })
+    }
+
+    /// Writes a report as JSON in place of what is in the file.
+    pub(crate) fn write(&mut self, report: &impl Serialize) -> Result<(), Failure> {
+        let json = serde_json::to_string_pretty(report);
+        let mut json = json.map_err(|error| self.failure(&error, NO_RESPONSE))?;
+        json.push('\n');
+        self.replace(json.as_bytes())
     }
 
     fn replace(&mut self, text: &[u8]) -> Result<(), Failure> {

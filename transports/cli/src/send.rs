@@ -90,7 +90,7 @@ impl Done {
         let output = show(result, arguments.include);
         if let Some(mut file) = report {
             let transport = arguments.transport.name();
-            Report::new(transport, &call.shown, result, pool, *elapsed).write(&mut file)?;
+            file.write(&Report::new(transport, &call.shown, result, pool, *elapsed))?;
         }
         output?;
         Ok(exit_code(result))
