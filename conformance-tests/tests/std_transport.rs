@@ -14,7 +14,7 @@ fn play(play: Play) -> Result<Seen, PlayError> {
     Ok(block_on(play.with(Client::builder(std_transport::Threads)))?)
 }
 
-/// What the transport does not claim: it has no pool.
+/// What the transport does not claim: it has no pool, and speaks HTTP/1.1 over TCP alone.
 fn declared() -> Vec<Declaration> {
     let alone = [
         "bodies/drained-and-used-again",
@@ -33,7 +33,11 @@ fn declared() -> Vec<Declaration> {
     let never_reused = Declaration::new("pool/served-once-then-always-closed", ALONE);
     let alone = alone.map(|id| Declaration::new(id, ALONE).instead(over_fresh_connections));
     let unbounded = unbounded.map(|id| Declaration::new(id, UNBOUNDED));
-    alone.into_iter().chain([never_reused]).chain(unbounded).collect()
+    let unspoken = [
+        Declaration::new("http2/*", "Threads refuses Protocol::Http2PriorKnowledge"),
+        Declaration::new("tls/*", "Wire::connect refuses Scheme::Https"),
+    ];
+    alone.into_iter().chain([never_reused]).chain(unbounded).chain(unspoken).collect()
 }
 
 const ALONE: &str = "each request has a connection of its own: Std::send makes one";

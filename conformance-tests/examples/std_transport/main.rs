@@ -20,7 +20,7 @@ use http_body::Frame;
 use http_body_util::{BodyExt as _, StreamBody};
 use redial_client::{
     Answer, BoxFuture, Client, Clock, Exchange, IntoTransport, NoTransport, Observer, PoolFigures,
-    Settings, Transport, TransportError,
+    Protocol, Settings, SettingsError, Transport, TransportError,
 };
 use redial_engine::{FailureKind, Timestamp};
 
@@ -43,7 +43,11 @@ impl IntoTransport for Threads {
         settings: Option<Settings>,
         _: Option<Arc<dyn Observer>>,
     ) -> Result<Box<dyn Transport>, NoTransport> {
-        let max_head = settings.unwrap_or_default().max_head_bytes.get();
+        let settings = settings.unwrap_or_default();
+        if settings.protocol == Protocol::Http2PriorKnowledge {
+            return Err(SettingsError::Protocol(settings.protocol).into());
+        }
+        let max_head = settings.max_head_bytes.get();
         Ok(Box::new(Std { time: Time(Instant::now()), max_head, open: Arc::default() }))
     }
 }

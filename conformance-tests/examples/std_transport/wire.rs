@@ -31,8 +31,7 @@ const READ: Step = (FailureKind::ReadTimeout, FailureKind::Reset, Delivery::Unkn
 const BODY: Step = (FailureKind::ReadTimeout, FailureKind::Reset, Delivery::Answered);
 
 /// Troubles that are the same at every step.
-const TROUBLES: [(ErrorKind, FailureKind); 5] = [
-    (ErrorKind::Unsupported, FailureKind::Tls),
+const TROUBLES: [(ErrorKind, FailureKind); 4] = [
     (ErrorKind::InvalidInput, FailureKind::InvalidRequest),
     (ErrorKind::InvalidData, FailureKind::RemoteProtocol),
     (ErrorKind::FileTooLarge, FailureKind::ResponseTooLarge),
@@ -88,7 +87,7 @@ impl Wire {
 
     fn connect(&mut self, origin: &Origin) -> io::Result<()> {
         if origin.scheme() == Scheme::Https {
-            return Err(ErrorKind::Unsupported.into());
+            return Err(Error::new(ErrorKind::InvalidInput, "TLS is not spoken here"));
         }
         let until = self.time.now().saturating_add(self.timeouts.connect);
         let addresses = (origin.host(), origin.port()).to_socket_addrs()?;
