@@ -81,8 +81,8 @@ pub struct Declaration {
 }
 
 impl Declaration {
-    /// That the scenario of this id is not passed, for this reason. A group and `/*` stand for
-    /// every scenario of the group.
+    /// That the scenario of this id is not passed, for this reason. An id that ends with `*` stands
+    /// for all that begin with what comes before: `tls/*` for a whole group.
     pub fn new(scenario: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { scenario: scenario.into(), reason: reason.into(), instead: None, at_times: false }
     }
@@ -117,8 +117,8 @@ impl Declaration {
 
     /// Whether it is about this scenario.
     pub fn covers(&self, scenario: &str) -> bool {
-        match self.scenario.strip_suffix("/*") {
-            Some(group) => scenario.split_once('/').is_some_and(|(it, _)| it == group),
+        match self.scenario.strip_suffix('*') {
+            Some(start) => scenario.starts_with(start),
             None => self.scenario == scenario,
         }
     }

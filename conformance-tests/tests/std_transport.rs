@@ -16,6 +16,9 @@ fn play(play: Play) -> Result<Seen, PlayError> {
 
 /// What the transport does not claim: it has no pool, and speaks HTTP/1.1 over TCP alone.
 fn declared() -> Vec<Declaration> {
+    let rows = |ids: &[&str], why: &str| -> Vec<_> {
+        ids.iter().map(|id| Declaration::new(*id, why)).collect()
+    };
     let alone = [
         "bodies/drained-and-used-again",
         "pool/after-a-chunked-body",
@@ -23,23 +26,33 @@ fn declared() -> Vec<Declaration> {
         "pool/after-an-error-status",
         "pool/one-after-the-other",
     ];
+    let alone = rows(&alone, ALONE).into_iter().map(|it| it.instead(over_fresh_connections));
+    let never_reused = [
+        "failures/keepalive-close-race",
+        "failures/keepalive-rst-race",
+        "pool/served-once-then-always-closed",
+    ];
     let unbounded = [
         "cancellation/while-it-waits-for-a-slot",
         "pool/at-most-two",
+        "pool/preset-default",
+        "pool/preset-memory-constrained",
         "timeouts/pool-full",
         "timeouts/pool-full-for-a-post",
         "timeouts/pool-full-then-free",
     ];
-    let never_reused = Declaration::new("pool/served-once-then-always-closed", ALONE);
-    let alone = alone.map(|id| Declaration::new(id, ALONE).instead(over_fresh_connections));
-    let unbounded = unbounded.map(|id| Declaration::new(id, UNBOUNDED));
-    let unspoken = [
-        Declaration::new("http2/*", "Threads refuses Protocol::Http2PriorKnowledge"),
+    let others = [
+        Declaration::new("failures/h2-*", HTTP2),
+        Declaration::new("http2/*", HTTP2),
+        Declaration::new("pool/figures", "the figures are those of the moment: see Std::pool"),
+        Declaration::new("pool/first-come-first-served", UNBOUNDED).at_times(),
         Declaration::new("tls/*", "Wire::connect refuses Scheme::Https"),
     ];
-    alone.into_iter().chain([never_reused]).chain(unbounded).chain(unspoken).collect()
+    let plain = [rows(&never_reused, ALONE), rows(&unbounded, UNBOUNDED), others.into()];
+    alone.chain(plain.into_iter().flatten()).collect()
 }
 
+const HTTP2: &str = "Threads refuses Protocol::Http2PriorKnowledge";
 const ALONE: &str = "each request has a connection of its own: Std::send makes one";
 const UNBOUNDED: &str = "there may be any number of connections: Threads reads no PoolLimits";
 

@@ -99,12 +99,12 @@ fn deadlines() -> Vec<Scenario> {
             .setup(patient)
             .call(
                 Call::get("/")
-                    .timeout(millis(500))
+                    .timeout(millis(1500))
                     .then(503)
                     .then((FailureKind::Deadline, Delivery::Unknown))
                     .gives_up(Reason::DeadlineWouldPass)
                     .ends(End::status(503))
-                    .takes(millis(500), SOON),
+                    .takes(millis(1500), seconds(6)),
             ),
         scenario("is-before-the-attempts-own", &["R-T-5"], "whichever comes first")
             .origin(Script::requests(vec![vec![await_close()]]))
