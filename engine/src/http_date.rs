@@ -209,6 +209,7 @@ const fn pairs(text: u64, shape: [u8; 8]) -> Option<[u8; 8]> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 mod tests {
     use std::string::String;
     use std::vec::Vec;
@@ -236,6 +237,29 @@ mod tests {
             same(text.as_bytes());
             let fast = text.as_bytes().first_chunk().and_then(HttpDate::fixdate);
             assert_eq!(fast.is_some(), day < 36_525, "{text}");
+        }
+    }
+
+    #[test]
+    fn of_a_date_of_the_same_day_the_time_is_enough() {
+        let date = b"Fri, 29 Sep 2023 16:26:37 GMT";
+        let midnight = HttpDate::parse(b"Fri, 29 Sep 2023 00:00:00 GMT").unwrap().seconds;
+        let rows: [(&[u8; 29], Option<u64>); 7] = [
+            (date, Some(59_197)),
+            (b"Fri, 29 Sep 2023 00:00:00 GMT", Some(0)),
+            (b"Fri, 29 Sep 2023 23:59:59 GMT", Some(86_399)),
+            (b"Sat, 30 Sep 2023 16:26:37 GMT", None),
+            (b"Fri, 29 Sep 2023 16:26:60 GMT", None),
+            (b"Fri, 29 Sep 2023 24:00:00 GMT", None),
+            (b"Fri, 29 Sep 2023 16:26:37 UTC", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(time_of_same_day(text, date), expected, "{}", String::from_utf8_lossy(text));
+            let beside = HttpDate::parse_beside(text, HttpDate::parse(date).unwrap(), date);
+            assert_eq!(beside, HttpDate::parse(text));
+            if let Some(in_day) = expected {
+                assert_eq!(beside.unwrap().seconds, midnight + in_day);
+            }
         }
     }
 

@@ -139,6 +139,22 @@ fn a_date_is_measured_against_the_responses_own_where_that_is_usable() {
 }
 
 #[test]
+fn a_date_is_a_point_in_time() {
+    let parse = |value: &str| match RetryAfter::parse(value.as_bytes()) {
+        Some(RetryAfter::Date(date)) => date,
+        other => panic!("{value} is a date, not {other:?}"),
+    };
+    let date = parse("Fri, 29 Sep 2023 16:26:37 GMT");
+    assert_eq!(SystemTime::from(date), UNIX_EPOCH + secs(NOW));
+    assert_eq!(date.since_epoch(), secs(NOW));
+    assert!(parse("Fri, 29 Sep 2023 16:26:38 GMT") > date);
+    assert_eq!(parse("\tFri, 29 Sep 2023 16:26:37 GMT "), date, "white space is allowed (R-RA-2)");
+    assert_eq!(RetryAfter::Date(date).wait(|| secs(NOW - 7)), secs(7));
+    assert_eq!(RetryAfter::Date(date).wait(|| secs(NOW + 7)), Duration::ZERO);
+    assert_eq!(RetryAfter::Delay(secs(3)).wait(|| panic!("it needs no clock")), secs(3));
+}
+
+#[test]
 fn the_wall_clock_is_read_only_where_it_is_needed() {
     let rows = [
         vec![],
