@@ -111,10 +111,17 @@ const SEVEN: [u128; 4] = [811_072_087, 1_668_846_341, 3_774_060_902, 7_083_535_7
 #[test]
 fn every_jitter_has_the_range_that_is_documented() {
     // R-B-2, from a second, at most ten: the least and the greatest wait of each retry, the latter
-    // a nanosecond below. Decorrelated waits depend on the one before, and so have two schedules.
+    // a nanosecond below. A range from nothing may begin a nanosecond above it. Decorrelated waits
+    // depend on the one before, and so have two schedules.
     let rows = [
         (Jitter::None, [1_000, 2_000, 4_000, 8_000, 10_000], [1_000, 2_000, 4_000, 8_000, 10_000]),
         (Jitter::DEFAULT, [800, 1_600, 3_200, 6_400, 8_000], [1_000, 2_000, 4_000, 8_000, 10_000]),
+        (Jitter::Proportional { from_percent: 0 }, [0; 5], [1_000, 2_000, 4_000, 8_000, 10_000]),
+        (
+            Jitter::Proportional { from_percent: 100 },
+            [1_000, 2_000, 4_000, 8_000, 10_000],
+            [1_000, 2_000, 4_000, 8_000, 10_000],
+        ),
         (Jitter::Full, [0; 5], [1_000, 2_000, 4_000, 8_000, 10_000]),
         (Jitter::Equal, [500, 1_000, 2_000, 4_000, 5_000], [1_000, 2_000, 4_000, 8_000, 10_000]),
         (Jitter::Decorrelated, [1_000; 5], [3_000, 9_000, 10_000, 10_000, 10_000]),
@@ -129,9 +136,13 @@ fn every_jitter_has_the_range_that_is_documented() {
             for wait in waits {
                 let verdict = attempt.finish(&Outcome::status(503), now, &mut upstream, &mut rng);
                 let pause = pause(verdict);
-                let below = ms(wait).saturating_sub(pause.wait());
-                assert!(below < ms(1), "{jitter:?}: {:?}, not {wait} ms", pause.wait());
-                assert!(pause.wait() <= ms(wait));
+                let off = pause.wait().abs_diff(ms(wait));
+                assert!(off.as_nanos() < 20, "{jitter:?}: {:?}, not {wait} ms", pause.wait());
+                assert!(
+                    pause.wait() <= ms(wait).max(Duration::from_nanos(1)),
+                    "{jitter:?}: {:?}",
+                    pause.wait()
+                );
                 now = pause.until();
                 attempt = common::attempt(pause.resume(now, &mut upstream));
             }
