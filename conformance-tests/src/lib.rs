@@ -105,4 +105,6 @@ pub use step::Step;
 pub use subject::{Declaration, PlayError, Subject};
 pub use tls::{Certificate, Handshake, Tls};
 pub use unfinished::{Leftover, StepError, Unfinished};
-pub use wire::{WIRE_TIMEOUT, WireEnd, WireRow, wire_h1, wire_h2};
+pub use wire::{
+    Violated, Violation, WIRE_TIMEOUT, WireEnd, WireRow, http2_violations, wire_h1, wire_h2,
+};

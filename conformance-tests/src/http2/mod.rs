@@ -3,8 +3,8 @@
 mod frame;
 mod session;
 
-pub(crate) use frame::MAX_PAYLOAD;
 pub use frame::{ErrorCode, Frame, LastStream};
+pub(crate) use frame::{MAX_PAYLOAD, flag, kind};
 pub(crate) use session::{Event, PREFACE, Session};
 
 /// How a connection of HTTP/2 is held by the server, whatever its script says besides.

@@ -3,6 +3,7 @@
 
 mod http1;
 mod http2;
+mod violations;
 
 use core::fmt;
 use core::time::Duration;
@@ -10,6 +11,7 @@ use core::time::Duration;
 use redial_client::Protocol;
 use redial_engine::{Delivery, Failure, FailureKind};
 
+pub use self::violations::{Violated, Violation, http2_violations};
 use crate::{Reply, Script, Step};
 
 /// The timeout for which the rows are timed: what a client under test should set for its connect,
