@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand};
 use redial::TransportKind;
 
 use crate::conform::columns;
+use crate::simulate::SimulateArguments;
 
 /// Stands for every transport that there is.
 pub(crate) const ALL: &str = "all";
@@ -37,6 +38,11 @@ pub(crate) enum Command {
     /// Exits with 0 where everything passes or is declared, 1 where something fails, 2 for wrong
     /// usage, 3 where this machine stands in the way.
     Conform(ConformArguments),
+    /// Plays many clients and a server in virtual time, and shows what came of each policy.
+    ///
+    /// Exits with 0 where all is well, 1 where an invariant is broken or two plays of one seed differ
+    /// (--check-determinism), 2 for wrong usage, 3 where this machine stands in the way.
+    Simulate(SimulateArguments),
 }
 
 /// What is said after `redial demo`.
@@ -173,7 +179,7 @@ pub(crate) struct SendArguments {
 }
 
 /// Decimal seconds. What is too long for a clock means "never" (R-T-8).
-fn seconds(text: &str) -> Result<Duration, String> {
+pub(crate) fn seconds(text: &str) -> Result<Duration, String> {
     match text.parse::<f64>() {
         Ok(seconds) if seconds < 0.0 => Err("seconds are not negative".into()),
         Ok(seconds) if !seconds.is_nan() => {

@@ -7,6 +7,7 @@
 //! | `demo.rs`, `scenarios.rs` | `redial demo`: an origin that misbehaves, and the calls to it |
 //! | `send.rs` | `redial send`: one call to a real server |
 //! | `conform.rs`, `conform/` | `redial conform`: the conformance suite over each transport |
+//! | `simulate.rs` | `redial simulate`: fleets of clients in virtual time |
 //! | `timeline.rs` | a call's history for people |
 //! | `report.rs` | the same for programs |
 //! | `streams.rs` | standard output and standard error |
@@ -18,6 +19,7 @@ pub mod demo;
 mod report;
 pub mod scenarios;
 mod send;
+mod simulate;
 mod streams;
 mod timeline;
 mod transports;
@@ -39,6 +41,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::command(&arguments),
         Command::Send(arguments) => send::command(&arguments),
         Command::Conform(arguments) => conform::command(&arguments),
+        Command::Simulate(arguments) => simulate::command(&arguments),
     };
     outcome.unwrap_or_else(|error| {
         streams::tell(format_args!("redial: {error}\n"));
@@ -53,6 +56,8 @@ pub struct Failure {
     code: u8,
 }
 
+/// What was to be shown does not hold.
+const FAILED: u8 = 1;
 /// Something on the command line cannot be carried out.
 const USAGE: u8 = 2;
 /// The call brought no response, or this machine stood in the way of making it or showing it.
@@ -61,6 +66,10 @@ const NO_RESPONSE: u8 = 3;
 impl Failure {
     fn usage(line: impl Into<String>) -> Self {
         Self { line: line.into(), code: USAGE }
+    }
+
+    fn failed(line: impl Into<String>) -> Self {
+        Self { line: line.into(), code: FAILED }
     }
 
     fn trouble(line: impl Into<String>) -> Self {

@@ -195,6 +195,18 @@ pub enum Fault {
     Silent,
 }
 
+impl Fault {
+    /// What the server does, in a word: the variant's name in snake_case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Errors => "errors",
+            Self::Stalls => "stalls",
+            Self::Refuses => "refuses",
+            Self::Silent => "silent",
+        }
+    }
+}
+
 const fn unavailable() -> u16 {
     503
 }

@@ -6,7 +6,7 @@ use core::time::Duration;
 use redial_engine::{Budget, Replay, StandardPolicy};
 use serde::Deserialize;
 
-use super::model::{Server, Window};
+use super::model::Server;
 
 /// Calls of many clients to one server, once for each contender.
 ///
@@ -200,14 +200,16 @@ impl Scenario {
         self.server.check().map_err(|what| ScenarioError { place: None, what })
     }
 
-    /// The times in which the server misbehaves, or more calls begin than usual.
-    pub fn windows(&self) -> impl Iterator<Item = (Duration, Duration)> {
+    /// From when until when the server misbehaves, or calls begin at another rate; and which it is,
+    /// in a word.
+    pub fn windows(&self) -> impl Iterator<Item = (Duration, Duration, &'static str)> {
         let spikes: &[Spike] = match &self.load {
             Load::Open(open) => &open.spikes,
             Load::Closed(_) => &[],
         };
-        let faults = self.server.faults.iter().map(|Window { from, until, .. }| (*from, *until));
-        faults.chain(spikes.iter().map(|spike| (spike.from, spike.until)))
+        let faults = self.server.faults.iter();
+        let faults = faults.map(|window| (window.from, window.until, window.kind.name()));
+        faults.chain(spikes.iter().map(|spike| (spike.from, spike.until, "spike")))
     }
 }
 

@@ -1,0 +1,216 @@
+//! `redial simulate`: fleets of clients in virtual time, in figures and in pictures.
+
+mod arguments;
+mod contests;
+mod fleets;
+mod plot;
+mod progress;
+mod table;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use redial_sim::Seed;
+use redial_sim::fleet::{self, Scenario};
+use serde::Serialize;
+
+pub(crate) use self::arguments::SimulateArguments;
+use self::contests::Contests;
+use self::fleets::Fleets;
+use self::plot::Format;
+use crate::Failure;
+use crate::streams::say;
+
+/// The built-in scenarios of fleets.
+const SCENARIOS: [(&str, &str); 4] = [
+    ("storm", fleet::STORM),
+    ("collapse", fleet::COLLAPSE),
+    ("outage", fleet::OUTAGE),
+    ("ratelimit", fleet::RATE_LIMIT),
+];
+
+/// Plays the scenario, shows what came of it, and answers the exit code.
+pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure> {
+    if arguments.print {
+        return print(arguments);
+    }
+    // Known before anything is played, because that may take a minute.
+    let format = arguments.plot.as_deref().map(Format::of).transpose()?;
+    let play = Play::of(arguments)?;
+    let played = play.once();
+    if arguments.check_determinism {
+        compare(&played.fingerprint(), &play.once().fingerprint())?;
+    }
+    say(format_args!("{}\n", played.table().trim_end()))?;
+    if let Some(path) = &arguments.json {
+        played.write_json(path)?;
+    }
+    if let (Some(path), Some(format)) = (&arguments.plot, format) {
+        played.draw(path, format)?;
+    }
+    match played.violation() {
+        Some(violation) => Err(Failure::failed(violation)),
+        None => {
+            if arguments.check_determinism {
+                say(format_args!("\nplayed twice, and the same in both\n"))?;
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// What is to be played.
+enum Play {
+    Contests { most: u32, seed: Seed },
+    Fleets { name: String, scenario: Box<Scenario>, seed: Seed },
+}
+
+/// What was played.
+enum Played {
+    Contests(Contests),
+    Fleets(Box<Fleets>),
+}
+
+impl Play {
+    fn of(arguments: &SimulateArguments) -> Result<Self, Failure> {
+        let seed = arguments.seed;
+        let name = arguments.scenario.clone();
+        if name == "jitter" {
+            if arguments.duration.is_some() {
+                return Err(Failure::usage(
+                    "jitter has no duration: it ends when every client has won",
+                ));
+            }
+            let most = arguments.clients.unwrap_or(contests::CLIENTS);
+            if !(1..=contests::MOST_CLIENTS).contains(&most) {
+                let most = contests::MOST_CLIENTS;
+                return Err(Failure::usage(format!("jitter: choose 1 to {most} clients")));
+            }
+            return Ok(Self::Contests { most, seed });
+        }
+        let text = text(&name)?;
+        let wrong = |error| Failure::usage(format!("{name}: {error}"));
+        let mut scenario = Scenario::from_toml(&text).map_err(wrong)?;
+        if let Some(clients) = arguments.clients {
+            scenario.clients = clients;
+            if name == "storm" {
+                fleets::scale(&mut scenario, clients);
+            }
+        }
+        if let Some(duration) = arguments.duration {
+            scenario.duration = duration;
+        }
+        scenario.check().map_err(wrong)?;
+        Ok(Self::Fleets { name: name.clone(), scenario: Box::new(scenario), seed })
+    }
+
+    fn once(&self) -> Played {
+        match self {
+            Self::Contests { most, seed } => Played::Contests(contests::play(*most, *seed)),
+            Self::Fleets { name, scenario, seed } => {
+                Played::Fleets(Box::new(fleets::play(name, scenario, *seed)))
+            }
+        }
+    }
+}
+
+impl Played {
+    fn table(&self) -> String {
+        match self {
+            Self::Contests(contests) => contests.table(),
+            Self::Fleets(fleets) => fleets.table(),
+        }
+    }
+
+    fn fingerprint(&self) -> Vec<(String, u64)> {
+        match self {
+            Self::Contests(contests) => contests.fingerprint(),
+            Self::Fleets(fleets) => fleets.fingerprint(),
+        }
+    }
+
+    fn violation(&self) -> Option<String> {
+        match self {
+            Self::Contests(_) => None,
+            Self::Fleets(fleets) => fleets.violation(),
+        }
+    }
+
+    fn write_json(&self, path: &Path) -> Result<(), Failure> {
+        match self {
+            Self::Contests(contests) => write_json(path, &contests.json()),
+            Self::Fleets(fleets) => write_json(path, &fleets.json()),
+        }
+    }
+
+    fn draw(&self, path: &Path, format: Format) -> Result<(), Failure> {
+        let drawn = match self {
+            Self::Contests(contests) => plot::contests(contests, path, format),
+            Self::Fleets(fleets) => plot::fleets(fleets, path, format),
+        };
+        drawn.map_err(|why| unwritten("plot", path, &why))
+    }
+}
+
+/// The text of a scenario: a built-in one, or a file.
+fn text(name: &str) -> Result<String, Failure> {
+    if let Some((_, text)) = SCENARIOS.iter().find(|(built_in, _)| *built_in == name) {
+        return Ok((*text).to_owned());
+    }
+    std::fs::read_to_string(name).map_err(|error| {
+        let known = "jitter, storm, collapse, outage, ratelimit, or a TOML file";
+        Failure::usage(format!("no scenario {name:?}: choose {known} ({error})"))
+    })
+}
+
+/// Writes a scenario as it is written.
+fn print(arguments: &SimulateArguments) -> Result<ExitCode, Failure> {
+    if arguments.scenario == "jitter" {
+        return Err(Failure::usage("jitter is no scenario of calls: it has no TOML to print"));
+    }
+    say(format_args!("{}", text(&arguments.scenario)?))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Whether two runs were the same; says where they first differ.
+fn compare(once: &[(String, u64)], again: &[(String, u64)]) -> Result<(), Failure> {
+    let differs = once.iter().zip(again).find(|(once, again)| once != again);
+    match differs {
+        Some(((name, once), (_, again))) => Err(Failure::failed(format!(
+            "two runs of one seed differ: {name} gave {once:016x}, then {again:016x}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn write_json<T: Serialize>(path: &Path, figures: &T) -> Result<(), Failure> {
+    let json = serde_json::to_string_pretty(figures);
+    let json = json.map_err(|error| unwritten("figures", path, &error))?;
+    std::fs::write(path, json + "\n").map_err(|error| unwritten("figures", path, &error))
+}
+
+fn unwritten(what: &str, path: &Path, error: &dyn core::fmt::Display) -> Failure {
+    Failure::trouble(format!("the {what} {} could not be written: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_between_two_runs_is_said() {
+        let one = [("a".to_owned(), 1), ("b".to_owned(), 2)];
+        let other = [("a".to_owned(), 1), ("b".to_owned(), 3)];
+        assert!(compare(&one, &one).is_ok());
+        let failure = compare(&one, &other).expect_err("they differ");
+        assert_eq!(failure.exit_code(), 1);
+        assert!(failure.to_string().contains("b gave"), "{failure}");
+    }
+
+    #[test]
+    fn every_built_in_scenario_makes_sense() {
+        for (name, text) in SCENARIOS {
+            assert!(Scenario::from_toml(text).is_ok(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! What is said after `redial simulate`.
+
+use core::time::Duration;
+use std::path::PathBuf;
+
+use clap::Args;
+use redial_sim::Seed;
+
+use crate::arguments::seconds;
+
+/// What is said after `redial simulate`.
+#[derive(Debug, Args)]
+pub(crate) struct SimulateArguments {
+    /// One of jitter, storm, collapse, outage and ratelimit, or a TOML file with a scenario of your
+    /// own (--print shows how one is written).
+    pub(crate) scenario: String,
+    /// What fixes all randomness: the same seed, the same figures.
+    #[arg(long, default_value = "0x1")]
+    pub(crate) seed: Seed,
+    /// How many clients there are. The storm's server grows and shrinks with them.
+    #[arg(long, value_name = "N")]
+    pub(crate) clients: Option<u32>,
+    /// Seconds of virtual time in which calls are begun.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    pub(crate) duration: Option<Duration>,
+    /// Draws load, goodput and retries over time; .svg or .png.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Where to write the figures as JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// Plays everything twice, and fails where the two differ.
+    #[arg(long)]
+    pub(crate) check_determinism: bool,
+    /// Writes the scenario as TOML, and plays nothing.
+    #[arg(long, exclusive = false)]
+    pub(crate) print: bool,
+}

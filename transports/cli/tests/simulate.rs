@@ -1,0 +1,199 @@
+//! `redial simulate`: figures that a seed fixes, files that programs can read, and plain refusals.
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+fn simulate(arguments: &[&str]) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+    command.arg("simulate").args(arguments).output().expect("the binary runs")
+}
+
+/// What a play that is well writes to standard output.
+fn shown(arguments: &[&str]) -> String {
+    let output = simulate(arguments);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(0), "{errors}");
+    assert_eq!(errors, "", "no progress where there is no terminal");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// A file of one test's own.
+fn file(name: &str) -> PathBuf {
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("simulate");
+    fs::create_dir_all(&directory).expect("a directory");
+    directory.join(name)
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a path that is text")
+}
+
+#[test]
+fn the_table_has_every_contender_and_what_became_of_it() {
+    let shown = shown(&["collapse"]);
+    for expected in [
+        "A spike of 10 s",
+        "redial simulate collapse --seed 0x1: 1 client, 80.0 s of virtual time, message level",
+        "requests  per call  accepted  success",
+        "p50",
+        "p99.9",
+        "no retry",
+        "3 attempts, backoff and jitter",
+        "budget exhausted",
+        "attempts exhausted",
+        "hash ",
+    ] {
+        assert!(shown.contains(expected), "{expected:?} is not in\n{shown}");
+    }
+    assert!(!shown.contains('\u{1b}'), "no colours where there is no terminal");
+}
+
+#[test]
+fn a_seed_fixes_the_figures() {
+    let play = |seed| shown(&["outage", "--duration", "40.5", "--seed", seed]);
+    let one = play("7");
+    assert_eq!(one, play("0x7"));
+    assert_ne!(one, play("8"));
+    assert!(one.contains("40.5 s of virtual time"), "{one}");
+}
+
+#[test]
+fn two_plays_are_compared_on_demand() {
+    for scenario in [&["ratelimit", "--clients", "50"][..], &["jitter", "--clients", "20"]] {
+        let shown = shown(&[scenario, &["--check-determinism"]].concat());
+        assert!(shown.ends_with("played twice, and the same in both\n"), "{shown}");
+    }
+}
+
+#[test]
+fn figures_are_written_as_json() {
+    let path = file("figures.json");
+    let shown = shown(&["collapse", "--json", text(&path)]);
+    let json: Value =
+        serde_json::from_str(&fs::read_to_string(&path).expect("a file")).expect("JSON");
+    assert_eq!((&json["scenario"], &json["level"]), (&"collapse".into(), &"message".into()));
+    let contenders = json["contenders"].as_array().expect("contenders");
+    assert_eq!(contenders.len(), 4);
+    for contender in contenders {
+        let number = |field: &str| contender[field].as_u64().expect("a number");
+        assert_eq!(number("calls"), number("succeeded") + number("failed"));
+        assert_eq!(number("requests"), number("calls") + number("retries"));
+        let hash = contender["hash"].as_str().expect("a hash");
+        assert!(shown.contains(hash), "{hash} is not in\n{shown}");
+        let bins = contender["bins"].as_array().expect("bins");
+        let calls: u64 = bins.iter().filter_map(|bin| bin["calls"].as_u64()).sum();
+        assert_eq!(calls, number("calls"));
+    }
+    assert!(contenders[3]["gave_up"]["budget_exhausted"].as_u64() > Some(100));
+}
+
+#[test]
+fn jitter_gives_the_published_table() {
+    let path = file("jitter.json");
+    let shown = shown(&["jitter", "--clients", "50", "--json", text(&path)]);
+    assert!(shown.contains("writes until every client has made its own"), "{shown}");
+    assert!(shown.contains("decorrelated jitter"), "{shown}");
+    let json: Value =
+        serde_json::from_str(&fs::read_to_string(&path).expect("a file")).expect("JSON");
+    let points = json["points"].as_array().expect("points");
+    let full =
+        points.iter().find(|point| point["algorithm"] == "full jitter" && point["clients"] == 50);
+    let writes = full.and_then(|point| point["writes"].as_f64()).expect("a number");
+    assert!((writes / 332.0 - 1.0).abs() < 0.03, "published: 332; here: {writes}");
+}
+
+#[test]
+fn plots_are_pictures_with_everything_that_a_reader_needs() {
+    let (svg, png) = (file("collapse.svg"), file("collapse.png"));
+    for path in [&svg, &png] {
+        shown(&["collapse", "--duration", "60", "--plot", text(path)]);
+    }
+    let svg = fs::read_to_string(svg).expect("a file");
+    assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"));
+    for expected in [
+        "A spike of 10 s",
+        "load: requests sent each second",
+        "goodput: calls that succeed each second",
+        "retries each second",
+        "time in seconds",
+        "message level",
+        "3 attempts, budget of 10 %",
+        "spike",
+    ] {
+        assert!(svg.contains(expected), "{expected:?} is not in the picture");
+    }
+    let png = fs::read(png).expect("a file");
+    assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
+    // The header's width and height.
+    assert_eq!(
+        (&png[16..20], &png[20..24]),
+        (&1600_u32.to_be_bytes()[..], &900_u32.to_be_bytes()[..])
+    );
+    assert_eq!(&png[png.len() - 8..png.len() - 4], b"IEND");
+}
+
+#[test]
+fn a_storm_has_as_many_clients_as_are_asked_for() {
+    let plot = file("storm.svg");
+    let shown = shown(&["storm", "--clients", "2000", "--plot", text(&plot)]);
+    assert!(shown.contains("2 000 clients"), "{shown}");
+    let svg = fs::read_to_string(plot).expect("a file");
+    assert!(svg.contains("2 000 clients") && svg.contains("refuses"));
+}
+
+#[test]
+fn what_is_printed_can_be_changed_and_played() {
+    let path = file("own.toml");
+    let printed = shown(&["outage", "--print"]).replace("rate = 200.0", "rate = 50.0");
+    fs::write(&path, printed).expect("a file");
+    let own = shown(&[text(&path), "--duration", "60"]);
+    assert!(own.contains("A server that stops for 10 s"), "{own}");
+    assert!(own.contains(text(&path)), "{own}");
+}
+
+#[test]
+fn what_cannot_be_played_is_refused_in_one_line() {
+    let wrong = file("wrong.toml");
+    let scenario = shown(&["outage", "--print"]).replace("workers = 1", "wrokers = 1");
+    fs::write(&wrong, scenario).expect("a file");
+    for (arguments, said) in [
+        (&["strom"][..], "choose jitter, storm, collapse, outage, ratelimit, or a TOML file"),
+        (&[text(&wrong)], "column 1: unknown field `wrokers`"),
+        (&["storm", "--clients", "0"], "clients: choose 1 to 10,000,000"),
+        (&["jitter", "--clients", "0"], "choose 1 to 2000 clients"),
+        (&["jitter", "--duration", "1"], "jitter has no duration"),
+        (&["jitter", "--print"], "no TOML to print"),
+        (&["outage", "--duration", "0"], "duration"),
+        (&["outage", "--plot", "plot.pdf"], ".svg or .png"),
+    ] {
+        let output = simulate(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {errors}");
+        assert!(errors.starts_with("redial: ") && errors.contains(said), "{arguments:?}: {errors}");
+        assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+        assert!(output.stdout.is_empty());
+    }
+    for arguments in [&["outage", "--seed", "x"][..], &["outage", "--duration", "-1"], &[]] {
+        assert_eq!(simulate(arguments).status.code(), Some(2), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_said() {
+    for option in ["--json", "--plot"] {
+        let path = file("missing").join("directory").join("x.svg");
+        let output = simulate(&["outage", "--duration", "5", option, text(&path)]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{errors}");
+        assert!(errors.contains("could not be written"), "{errors}");
+    }
+}
