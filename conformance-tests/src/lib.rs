@@ -1,10 +1,69 @@
 //! One suite of HTTP client behaviour, and the misbehaving server that it needs.
 //!
-//! This first slice is the **fault server**: it listens on the loopback interface, does to an HTTP
-//! client exactly what a [`Script`] says (answer, stall, cut off, reset) and writes down what the
-//! client did, in a [`Log`]. It runs on threads of its own, so it tests a client of any runtime.
+//! A [`Scenario`] is data: what an origin does, what a client is to do, what must come of it, and
+//! what the origin must have seen. [`scenarios`] is the whole table, and [`run`] plays it over any
+//! transport; `COVERAGE.md` says which rows prove which requirement.
 //!
 //! # Bird's eye
+//!
+//! ```text
+//!   scenarios() ──▶ run ──▶ Report: scenario by transport, each passed, failed or declared
+//!                    │
+//!                    │ for each: a Script ──▶ FaultServer ──▶ Log    what the origin saw ──┐
+//!                    │           a Play ────▶ Subject ──────▶ Seen   what the client saw ──┤
+//!                    │                                                                     ▼
+//!                    └───────────────────────────────────────────▶ judge: all that is not as it must be
+//! ```
+//!
+//! # A transport of your own
+//!
+//! A [`Subject`] is a name and a function that plays one scenario, with a runtime and a client of
+//! its own. As a test, in a file with `harness = false` in `Cargo.toml`:
+//!
+//! ```no_run
+//! use redial_client::Client;
+//! use redial_conformance::{Declaration, Play, PlayError, Seen, Subject, conformance};
+//! # use redial_smol::Smol as Mine;
+//!
+//! fn play(play: Play) -> Result<Seen, PlayError> {
+//!     Ok(smol::block_on(play.with(Client::builder(Mine::new())))?)
+//! }
+//!
+//! conformance!(Subject::new("mine", play).declaring([
+//!     Declaration::new("http2/*", "HTTP/1.1 is all that it speaks: Mine::into_transport"),
+//! ]));
+//! ```
+//!
+//! Each scenario is a test, so `cargo test --test mine -- decisions/status-503` and `cargo nextest`
+//! filter them. What a transport cannot pass it declares with a reason, and it is played all the
+//! same: a [`Declaration`] of a scenario that passes fails.
+//!
+//! As a function, for a report rather than a test:
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use redial_client::Client;
+//! use redial_conformance::{Subject, run, scenarios};
+//! # use redial_smol::Smol as Mine;
+//!
+//! let mine = Subject::new("mine", |play| {
+//!     Ok(smol::block_on(play.with(Client::builder(Mine::new())))?)
+//! });
+//! let rows = scenarios().into_iter().filter(|row| row.id.starts_with("decisions/status-"));
+//! let report = run(&[Arc::new(mine)], &rows.map(Arc::new).collect::<Vec<_>>(), |_| ());
+//! println!("{report}");
+//! assert_eq!(report.failures().count(), 0);
+//! ```
+//!
+//! `examples/std_transport` is a transport that is no wrapper of another HTTP client, and
+//! `tests/std_transport.rs` is its test.
+//!
+//! # The fault server
+//!
+//! It listens on the loopback interface, does to an HTTP client exactly what a [`Script`] says
+//! (answer, stall, cut off, reset) and writes down what the client did, in a [`Log`]. It runs on
+//! threads of its own, so it tests a client of any runtime, and of any other HTTP library.
 //!
 //! ```text
 //!   Script ── start ──▶ FaultServer ── finish ──▶ Ok(Log)
