@@ -241,6 +241,21 @@ mod tests {
     }
 
     #[test]
+    fn a_day_that_its_month_has_not_is_read_as_httpdate_reads_it() {
+        for year in 2000..2100 {
+            for month in ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Nov", "Dec"] {
+                for (day, weekday) in [0, 28, 29, 30, 31, 32].into_iter().flat_map(|day| {
+                    ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"].map(|weekday| (day, weekday))
+                }) {
+                    same(
+                        std::format!("{weekday}, {day:02} {month} {year} 00:00:00 GMT").as_bytes(),
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
     fn of_a_date_of_the_same_day_the_time_is_enough() {
         let date = b"Fri, 29 Sep 2023 16:26:37 GMT";
         let midnight = HttpDate::parse(b"Fri, 29 Sep 2023 00:00:00 GMT").unwrap().seconds;

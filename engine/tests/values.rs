@@ -16,8 +16,8 @@ use core::time::Duration;
 use common::{Always, at_ms, begin, judged, ms, pause, secs, word};
 use redial_engine::{
     Backoff, BackoffError, Budget, BudgetError, Call, Class, Delivery, FailureKind, Finagle,
-    Judgement, Limits, Outcome, PauseCause, Policy, PolicyError, Reason, Replay, RetryContext,
-    ServerHint, StandardPolicy, Timestamp, Upstream,
+    Jitter, Judgement, Limits, Outcome, PauseCause, Policy, PolicyError, Reason, Replay,
+    RetryContext, ServerHint, StandardPolicy, Timestamp, Upstream,
 };
 
 /// A policy whose limits are given, and whose every answer is to retry after a second.
@@ -247,6 +247,32 @@ fn a_table_is_a_set() {
     assert_eq!(judged(&policy, Replay::Freely, &Outcome::status(500)), "status");
     assert_eq!(*policy.backoff(), Backoff::DEFAULT);
     assert_eq!(policy.rebuild().build(), Ok(policy));
+}
+
+#[test]
+fn two_backoffs_are_the_same_where_they_wait_the_same() {
+    fn long(_: &RetryContext<'_>) -> Duration {
+        secs(9)
+    }
+    fn short(retry: &RetryContext<'_>) -> Duration {
+        ms(u64::from(retry.number().get()))
+    }
+    let all = [
+        Backoff::exponential(secs(1)),
+        Backoff::exponential(secs(2)),
+        Backoff::exponential(secs(1)).cap(secs(5)),
+        Backoff::exponential(secs(1)).jitter(Jitter::Full),
+        Backoff::fixed(secs(1)),
+        Backoff::fixed(secs(2)),
+        Backoff::custom(long),
+        Backoff::custom(short),
+    ];
+    for (number, backoff) in all.iter().enumerate() {
+        for (other, another) in all.iter().enumerate() {
+            assert_eq!(backoff == another, number == other, "{backoff:?} and {another:?}");
+        }
+    }
+    assert_eq!(Backoff::default(), Backoff::exponential(secs(1)));
 }
 
 #[test]

@@ -268,6 +268,57 @@ fn the_report_has_every_attempt() {
 }
 
 #[test]
+fn the_report_has_these_names_and_no_others() {
+    let names = |value: &Value| -> Vec<String> {
+        value.as_object().expect("an object").keys().cloned().collect()
+    };
+    let sorted = |mut names: Vec<&'static str>| {
+        names.sort_unstable();
+        names
+    };
+    let script = Script::replies([Reply::status(503), Reply::status(200)]);
+    let (_, report, _) = against(script, &[]);
+    let whole =
+        sorted(vec!["transport", "url", "ended", "reason", "attempts", "pool", "elapsed_ms"]);
+    assert_eq!(names(&report), whole);
+    let attempt = sorted(vec![
+        "number",
+        "outcome",
+        "delivery",
+        "reused",
+        "started_ms",
+        "elapsed_ms",
+        "wait_ms",
+        "wait_reason",
+    ]);
+    for record in report["attempts"].as_array().expect("a list") {
+        assert_eq!(names(record), attempt);
+        assert!(record["started_ms"].is_f64() && record["elapsed_ms"].is_f64(), "{record}");
+    }
+    assert_eq!(report["attempts"][1]["wait_ms"], Value::Null, "nothing is waited for at the end");
+}
+
+#[test]
+fn data_can_be_any_bytes_of_a_file_or_of_standard_input() {
+    let bytes = b"\x00\xff\r\n not text \xfe";
+    let file = Scratch::new();
+    std::fs::write(&file.0, bytes).expect("a file");
+    let path = format!("@{}", file.0.to_str().expect("a plain path"));
+    let (output, _, log) = against(Script::replies([Reply::status(200)]), &["-d", &path]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(log.requests()[0].body, bytes);
+
+    let origin = FaultServer::start(Script::replies([Reply::status(200)])).expect("a port");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+    let input = std::fs::File::open(&file.0).expect("the file");
+    let command = command.args(["send", "-d", "-", &origin.url("/")]).stdin(input);
+    let output = command.output().expect("the binary runs");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let log = origin.finish().expect("it was called");
+    assert_eq!((log.requests()[0].method.as_str(), &*log.requests()[0].body), ("POST", &bytes[..]));
+}
+
+#[test]
 fn data_is_sent_by_post_and_not_repeated() {
     let (output, report, log) =
         against(Script::replies([Reply::status(503)]), &["-d", "a=1", "-H", "x-one: 1"]);
