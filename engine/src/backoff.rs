@@ -317,18 +317,9 @@ impl fmt::Display for BackoffError {
 
 impl core::error::Error for BackoffError {}
 
-/// `share` percent of `whole`, rounded down, without overflow.
-#[inline]
-pub(crate) const fn percent(whole: u64, share: u8) -> u64 {
-    match whole.checked_mul(share as u64) {
-        Some(product) => product / 100,
-        None => percent_of_much(whole, share as u64),
-    }
-}
-
-#[cold]
-const fn percent_of_much(whole: u64, share: u64) -> u64 {
-    (whole / 100).saturating_mul(share).saturating_add(whole % 100 * share / 100)
+/// `share` percent of `whole`, rounded down; it saturates.
+pub(crate) fn percent(whole: u64, share: u8) -> u64 {
+    u64::try_from(u128::from(whole) * u128::from(share) / 100).unwrap_or(u64::MAX)
 }
 
 /// A value drawn evenly from `low..high`; `low` where that range is empty. One draw either way.

@@ -218,14 +218,15 @@ impl Budget {
         let reserve = min_retries_per_second as u64 * ttl_seconds as u64;
         let retries = if reserve > burst as u64 { reserve } else { burst as u64 };
         let capacity = retries.saturating_mul(cost as u64);
-        let refill = min_retries_per_second as u64 * cost as u64;
-        if capacity > MAX_CAPACITY as u64 * TOKEN as u64 || refill > u32::MAX as u64 {
+        if capacity > MAX_CAPACITY as u64 * TOKEN as u64 {
             return Err(BudgetError::Capacity { tokens: capacity / TOKEN as u64 });
         }
+        // The capacity holds what comes back in a second, so that this has room where it has.
+        let refill = min_retries_per_second * cost;
         Ok(Self {
             capacity: capacity as u32,
             deposit,
-            refill: Refill::per_second(refill as u32),
+            refill: Refill::per_second(refill),
             cost: Costs::all(cost),
             ..Self::NOTHING
         })

@@ -50,7 +50,8 @@ impl HttpDate {
     #[inline]
     fn fixdate(text: &[u8; 29]) -> Option<Self> {
         let (&[weekday, day, month, year, ..], _) = text.as_chunks::<4>() else { return None };
-        let digits = u64::from(u32::from_le_bytes(day)) | u64::from(u32::from_le_bytes(year)) << 32;
+        let digits =
+            u64::from(u32::from_le_bytes(day)) + (u64::from(u32::from_le_bytes(year)) << 32);
         let [_, day, _, _, _, _, year, _] = pairs(digits, *b" dd 20dd")?.map(u32::from);
         let days = days(year, month, day)?;
         if WEEKDAYS.get(modulo_7(days)) != Some(&weekday) {
@@ -237,6 +238,19 @@ mod tests {
             same(text.as_bytes());
             let fast = text.as_bytes().first_chunk().and_then(HttpDate::fixdate);
             assert_eq!(fast.is_some(), day < 36_525, "{text}");
+        }
+    }
+
+    #[test]
+    fn any_byte_at_any_place_is_read_as_httpdate_reads_it() {
+        for date in ["Fri, 29 Sep 2023 16:26:37 GMT", "Sat, 01 Jan 2000 00:00:00 GMT"] {
+            for at in 0..date.len() {
+                for byte in 0..=u8::MAX {
+                    let mut text = date.as_bytes().to_vec();
+                    text[at] = byte;
+                    same(&text);
+                }
+            }
         }
     }
 

@@ -63,7 +63,7 @@
 //! | ... read from a `HeaderMap` of 3 to 11 headers | 289 | 350 |
 //! | ... with a date, and `Date` beside it | 490 | 500 |
 //!
-//! `&dyn Policy` takes 76, 142 and 276 in the first three rows. An [`Attempt`] or a [`Pause`] of a
+//! `&dyn Policy` takes 76, 142 and 278 in the first three rows. An [`Attempt`] or a [`Pause`] of a
 //! policy behind a reference is at most 64 bytes, an [`Action`] 72.
 //!
 //! # Features

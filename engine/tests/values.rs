@@ -207,6 +207,32 @@ fn each_limit_of_a_policy_is_its_own() {
 }
 
 #[test]
+fn a_spread_is_a_share_of_any_hint() {
+    // R-RA-8, up to the end of the clock.
+    let year = secs(365 * 86_400);
+    for (hint, percent, most) in [
+        (ms(1_001), 50, Duration::from_micros(1_501_500)),
+        (year * 10, 50, year * 15),
+        (year * 10, 100, year * 20),
+        (year * 580, 100, Duration::from_nanos(u64::MAX)),
+        (year * 500, 255, Duration::from_nanos(u64::MAX)),
+    ] {
+        let limits = Limits::DEFAULT.retry_after_max(Duration::MAX).retry_after_spread(percent);
+        for (mut rng, expected) in
+            [(Always::lowest(), hint), (Always::highest(), most - Duration::from_nanos(1))]
+        {
+            let mut upstream = Upstream::default();
+            let first = begin(Within(limits), Call::new(Replay::Freely), at_ms(0), &mut upstream);
+            let outcome = Outcome::hinted(503, ServerHint::NONE.after(hint));
+            let wait = pause(first.finish(&outcome, at_ms(0), &mut upstream, &mut rng)).wait();
+            // A draw just below one leaves up to a part in 2^64 of the spread.
+            assert!(wait.abs_diff(expected) <= Duration::from_nanos(1), "{wait:?}, {expected:?}");
+            assert_eq!(rng.draws, 1, "R-B-5");
+        }
+    }
+}
+
+#[test]
 fn what_a_policy_may_look_at_is_what_happened() {
     let outcome = Outcome::status(503);
     let retry = |number| {
