@@ -18,6 +18,7 @@ use crate::body::Body;
 use crate::config::{ClientConfig, UnreadableFile};
 use crate::error::Error;
 use crate::into_transport::{IntoTransport, NoTransport};
+use crate::known::Known;
 use crate::observe::Observer;
 use crate::request::RequestBuilder;
 use crate::settings::{HeadLimit, PoolLimits, Protocol, Settings, Tls};
@@ -52,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) headers: HeaderMap,
     pub(crate) max_response_bytes: u64,
     pub(crate) upstreams: Upstreams,
+    /// The origins met last.
+    pub(crate) known: Known,
     pub(crate) rng: Mutex<Xoshiro256PlusPlus>,
     pub(crate) closed: AtomicBool,
     /// Every response body that is still being read has a copy.
@@ -146,7 +149,7 @@ impl Client {
     /// a slash before it. A URL that is none, or that is written to be read in two ways, fails when
     /// the call is sent, before anything else happens (R-C-1). A fragment is not sent.
     pub fn call(&self, method: Method, url: impl AsRef<str>) -> RequestBuilder {
-        let target = resolve(url.as_ref(), self.inner.base.as_ref());
+        let target = resolve(url.as_ref(), self.inner.base.as_ref(), &self.inner.known);
         RequestBuilder::new(self.clone(), method, target.map_err(Error::invalid_request))
     }
 
@@ -383,6 +386,7 @@ impl ClientBuilder {
             headers: self.headers,
             max_response_bytes: self.max_response_bytes,
             upstreams: Upstreams::new(self.budget),
+            known: Known::default(),
             rng: Mutex::new(rng),
             closed: AtomicBool::new(false),
             open: Arc::new(()),

@@ -1,7 +1,6 @@
 //! The one async loop: it carries out what the engine says, and decides nothing.
 
 use core::time::Duration;
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use bytes::BytesMut;
@@ -18,7 +17,7 @@ use crate::clock::{Clock, race};
 use crate::error::Error;
 use crate::headers::copy;
 use crate::history::{AttemptRecord, History, Wait};
-use crate::observe::{CallEnd, Watch};
+use crate::observe::Watch;
 use crate::origin::Origin;
 use crate::reading::{read_all, read_into, read_some};
 use crate::transport::{Answer, Exchange, ResponseBody, Timeouts, TransportError};
@@ -36,11 +35,11 @@ pub(crate) struct Job<'a> {
     pub(crate) client: &'a Inner,
     pub(crate) policy: &'a SyncPolicy,
     pub(crate) call: Call,
-    pub(crate) origin: Origin,
-    pub(crate) method: Method,
-    pub(crate) url: Uri,
-    pub(crate) headers: Cow<'a, HeaderMap>,
-    pub(crate) body: Body,
+    pub(crate) origin: &'a Origin,
+    pub(crate) method: &'a Method,
+    pub(crate) url: &'a Uri,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a Body,
     pub(crate) timeouts: Timeouts,
     pub(crate) reading: Reading,
 }
@@ -76,10 +75,10 @@ pub(crate) struct Read {
 }
 
 /// Makes a call.
-pub(crate) async fn run(job: Job<'_>) -> Result<Ended, Error> {
-    let watch = Watch::new(&job.method, &job.origin, job.client.observer.as_deref());
+pub(crate) fn run(job: &Job<'_>) -> impl Future<Output = Result<Ended, Error>> {
+    let watch = Watch::new(job.method, job.origin, job.client.observer.as_deref());
     let span = watch.span();
-    carry_out(&job, watch).instrument(span).await
+    carry_out(job, watch).instrument(span)
 }
 
 async fn carry_out(job: &Job<'_>, watch: Watch<'_>) -> Result<Ended, Error> {
@@ -96,7 +95,7 @@ async fn carry_out(job: &Job<'_>, watch: Watch<'_>) -> Result<Ended, Error> {
             Action::Sleep(pause) => {
                 run.note(&pause);
                 clock.sleep_until(pause.until()).await;
-                pause.resume(clock.now(), &mut lock(&run.upstream))
+                pause.resume(run.look(), &mut lock(&run.upstream))
             }
             Action::GiveUp(why) => return run.give_up(why),
         };
@@ -118,6 +117,8 @@ struct Run<'a> {
     watch: Watch<'a>,
     upstream: Arc<Mutex<Upstream>>,
     began: Timestamp,
+    /// When the clock was last looked at, which costs more than it seems.
+    now: Timestamp,
     history: History,
     last_response: Option<Kept>,
     last_error: Option<Error>,
@@ -131,24 +132,27 @@ struct Kept {
 
 impl<'a> Run<'a> {
     fn new(job: &'a Job<'a>, watch: Watch<'a>) -> Self {
+        let began = job.client.transport.clock().now();
         Self {
             job,
             watch,
-            upstream: job.client.upstreams.of(&job.origin),
-            began: job.client.transport.clock().now(),
+            upstream: job.client.upstreams.of(job.origin),
+            began,
+            now: began,
             history: History::new(),
             last_response: None,
             last_error: None,
         }
     }
 
-    fn now(&self) -> Timestamp {
-        self.job.client.transport.clock().now()
+    fn look(&mut self) -> Timestamp {
+        self.now = self.job.client.transport.clock().now();
+        self.now
     }
 
     /// Sends the request once and finishes the attempt.
     async fn attempt(&mut self, attempt: Token<'a>) -> Step<'a> {
-        let started = self.now();
+        let started = self.now;
         let Some(body) = self.job.body.again() else {
             let error = TransportError::unsent(FailureKind::BodySpent);
             return self.failed(attempt, started, error, None);
@@ -162,12 +166,12 @@ impl<'a> Run<'a> {
     }
 
     fn exchange(&self, attempt: &Token<'a>, body: Body) -> Exchange {
-        let mut request = Request::new(body);
-        *request.method_mut() = self.job.method.clone();
-        *request.uri_mut() = self.job.url.clone();
-        *request.headers_mut() = copy(&self.job.headers);
-        let origin = self.job.origin.clone();
-        let mut exchange = Exchange::new(origin, request, self.job.timeouts);
+        let Job { origin, method, url, headers, timeouts, .. } = self.job;
+        let mut exchange = Exchange::new((*origin).clone(), Request::new(body), *timeouts);
+        // Filled in where it is: it is large, and every move is a copy.
+        *exchange.request.method_mut() = (*method).clone();
+        *exchange.request.uri_mut() = (*url).clone();
+        *exchange.request.headers_mut() = copy(headers);
         exchange.cutoff = attempt.deadline();
         exchange.fresh_connection = attempt.needs_fresh_connection();
         exchange
@@ -187,7 +191,9 @@ impl<'a> Run<'a> {
         let outcome = self.job.client.hints.outcome(&response, || clock.wall());
         let (head, body) = response.into_parts();
         if matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. }) {
-            return self.retryable(attempt, started, Head { head, outcome, reused }, body).await;
+            let head = Head { head, outcome, reused };
+            // Most responses are final, and no call has to make room for this beforehand.
+            return Box::pin(self.retryable(attempt, started, head, body)).await;
         }
         let body = match self.job.reading {
             Reading::Live => Content::Live(body),
@@ -237,7 +243,7 @@ impl<'a> Run<'a> {
         };
         let failure = error.failure();
         let verdict = self.finish(attempt, started, Outcome::Failure(failure), failure.reused);
-        let error = Error::of_transport(error).with_url(&self.job.url);
+        let error = Error::of_transport(error).with_url(self.job.url);
         self.go_on(verdict, None, Some(error))
     }
 
@@ -256,7 +262,7 @@ impl<'a> Run<'a> {
         outcome: Outcome,
         reused: bool,
     ) -> Verdict<&'a SyncPolicy> {
-        let now = self.now();
+        let now = self.look();
         let record = AttemptRecord {
             number: attempt.number().get(),
             outcome,
@@ -310,14 +316,14 @@ impl<'a> Run<'a> {
         reason: Option<Reason>,
     ) -> Result<Ended, Error> {
         let attempts = core::mem::take(&mut self.history);
-        let elapsed = self.now().saturating_since(self.began);
-        self.watch.end(&CallEnd { attempts: &attempts, reason, elapsed });
+        let clock = self.job.client.transport.clock();
+        self.watch.end(&attempts, reason, || clock.now().saturating_since(self.began));
         if let Some(Kept { head, body }) = response {
             return Ok(Ended { head, body, reason, attempts });
         }
         // Nothing was sent at all only where the deadline was past from the start.
-        let error = error
-            .unwrap_or_else(|| Error::new(FailureKind::Deadline, None).with_url(&self.job.url));
+        let error =
+            error.unwrap_or_else(|| Error::new(FailureKind::Deadline, None).with_url(self.job.url));
         Err(error.with_history(reason, attempts))
     }
 }

@@ -1,7 +1,5 @@
 //! The headers of a request: what the caller set, the client's defaults, and nothing else.
 
-use std::borrow::Cow;
-
 use http::Method;
 use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http_body::Body as _;
@@ -10,9 +8,9 @@ use crate::body::Body;
 
 /// The caller's headers, and the defaults of every name that they do not have (R-C-2). Where there
 /// are defaults alone, they are lent.
-pub(crate) fn with_defaults(mut own: HeaderMap, defaults: &HeaderMap) -> Cow<'_, HeaderMap> {
+pub(crate) fn with_defaults<'a>(own: &'a mut HeaderMap, defaults: &'a HeaderMap) -> &'a HeaderMap {
     if own.is_empty() {
-        return Cow::Borrowed(defaults);
+        return defaults;
     }
     for name in defaults.keys() {
         if let Entry::Vacant(entry) = own.entry(name) {
@@ -23,7 +21,7 @@ pub(crate) fn with_defaults(mut own: HeaderMap, defaults: &HeaderMap) -> Cow<'_,
             }
         }
     }
-    Cow::Owned(own)
+    own
 }
 
 /// A copy for one attempt, with room for what a transport adds: a map that is copied as a whole has

@@ -45,6 +45,7 @@
 //! | `body/` | request bodies; `feed.rs` is a stream that attempts take turns in reading |
 //! | `blocking/` | the same client for programs without async |
 //! | `origin.rs`, `upstreams.rs` | what calls to one origin share |
+//! | `known.rs` | the origins met last, so that their URLs are not parsed again |
 //!
 //! # Features
 //!
@@ -62,6 +63,7 @@ mod error;
 mod headers;
 mod history;
 mod into_transport;
+mod known;
 mod observe;
 mod origin;
 mod reading;

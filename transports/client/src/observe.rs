@@ -167,17 +167,22 @@ impl<'a> Watch<'a> {
         }
     }
 
-    pub(crate) fn end(&self, end: &CallEnd<'_>) {
-        if let (Some(last), false) = (end.attempts.last(), self.span.is_disabled()) {
+    pub(crate) fn end(
+        &self,
+        attempts: &[AttemptRecord],
+        reason: Option<Reason>,
+        elapsed: impl FnOnce() -> Duration,
+    ) {
+        if let (Some(last), false) = (attempts.last(), self.span.is_disabled()) {
             let status = status_of(last);
             self.span.record("http.response.status_code", last.status());
             self.span.record("error.type", error_type(last, status.as_ref()));
-            if end.attempts.len() > 1 {
-                self.span.record("http.request.resend_count", end.attempts.len() - 1);
+            if attempts.len() > 1 {
+                self.span.record("http.request.resend_count", attempts.len() - 1);
             }
         }
         if let Some(observer) = self.observer {
-            observer.end(&self.info, end);
+            observer.end(&self.info, &CallEnd { attempts, reason, elapsed: elapsed() });
         }
     }
 }

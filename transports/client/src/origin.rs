@@ -3,18 +3,24 @@
 use core::error::Error as StdError;
 use core::fmt;
 use core::hash::{Hash, Hasher};
+use std::sync::Arc;
 
 use http::Uri;
-use http::uri::Authority;
+use http::header::HeaderValue;
 
 /// Scheme, host and port (RFC 9110 4.3.1): what connections and retry budgets belong to.
 ///
 /// Two origins are equal whatever the case of the host, and whether or not the scheme's own port
 /// is written out.
-#[derive(Clone, Debug)]
-pub struct Origin {
+///
+/// Clones share what it says.
+#[derive(Clone)]
+pub struct Origin(Arc<Parts>);
+
+struct Parts {
     scheme: Scheme,
-    authority: Authority,
+    /// As the value of a `Host` header, which is what every request needs of it.
+    authority: HeaderValue,
     /// How much of the authority is the host, brackets included: it comes first.
     host: usize,
     port: u16,
@@ -78,12 +84,14 @@ impl Origin {
             port => port.trim_start_matches(':').parse().map_err(|_| OriginError::Port)?,
         };
         let digest = digest(scheme, host, port);
-        Ok(Self { scheme, authority: authority.clone(), host: host.len(), port, digest })
+        let host = host.len();
+        let authority = HeaderValue::from_str(authority.as_str()).map_err(|_| OriginError::Host)?;
+        Ok(Self(Arc::new(Parts { scheme, authority, host, port, digest })))
     }
 
     /// The scheme.
-    pub const fn scheme(&self) -> Scheme {
-        self.scheme
+    pub fn scheme(&self) -> Scheme {
+        self.0.scheme
     }
 
     /// The host as it is connected to: a name or an address, an IPv6 one without its brackets.
@@ -94,21 +102,28 @@ impl Origin {
 
     /// The host as a URL has it.
     fn written_host(&self) -> &str {
-        self.authority.as_str().get(..self.host).unwrap_or("")
+        self.0.authority.to_str().ok().and_then(|text| text.get(..self.0.host)).unwrap_or("")
     }
 
     /// The port, the scheme's own where none is written.
-    pub const fn port(&self) -> u16 {
-        self.port
+    pub fn port(&self) -> u16 {
+        self.0.port
+    }
+
+    /// Host and port as they were written: the value of a `Host` header (RFC 9110 7.2).
+    pub fn authority(&self) -> &HeaderValue {
+        &self.0.authority
     }
 }
 
 impl PartialEq for Origin {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
-            && self.scheme == other.scheme
-            && self.port == other.port
-            && self.written_host().eq_ignore_ascii_case(other.written_host())
+        let (one, two) = (&*self.0, &*other.0);
+        Arc::ptr_eq(&self.0, &other.0)
+            || one.digest == two.digest
+                && one.scheme == two.scheme
+                && one.port == two.port
+                && self.written_host().eq_ignore_ascii_case(other.written_host())
     }
 }
 
@@ -116,7 +131,7 @@ impl Eq for Origin {}
 
 impl Hash for Origin {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.digest);
+        state.write_u64(self.0.digest);
     }
 }
 
@@ -142,9 +157,15 @@ fn digest(scheme: Scheme, host: &str, port: u16) -> u64 {
     })
 }
 
+impl fmt::Debug for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Origin({self})")
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}:{}", self.scheme.as_str(), self.written_host(), self.port)
+        write!(f, "{}://{}:{}", self.scheme().as_str(), self.written_host(), self.port())
     }
 }
 

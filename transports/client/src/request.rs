@@ -1,10 +1,10 @@
 //! One call: the request, and what is particular to it.
 
 use core::fmt;
+use core::mem;
 use core::num::NonZeroU32;
 use core::sync::atomic::Ordering;
 use core::time::Duration;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -15,8 +15,8 @@ use redial_engine::{Call, FailureKind, Policy, Replay, Timestamp};
 use serde::Serialize;
 
 use crate::body::Body;
-use crate::client::{Client, SharedPolicy};
-use crate::driver::{self, Ended, Job, Reading};
+use crate::client::{Client, Inner, SharedPolicy};
+use crate::driver::{self, Job, Reading};
 use crate::error::{Error, presentable};
 use crate::headers::{check, with_defaults};
 use crate::response::Response;
@@ -33,6 +33,12 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 #[must_use = "a call does nothing until it is sent"]
 pub struct RequestBuilder {
     client: Client,
+    /// In a box, because a builder is moved with every setting, and into the future that sends it.
+    request: Box<Request>,
+}
+
+/// What a builder builds.
+struct Request {
     method: Method,
     target: Result<Target, Error>,
     query: String,
@@ -49,8 +55,7 @@ impl RequestBuilder {
     pub(crate) fn new(client: Client, method: Method, target: Result<Target, Error>) -> Self {
         let (timeouts, max_response_bytes) =
             (client.inner.timeouts, client.inner.max_response_bytes);
-        Self {
-            client,
+        let request = Box::new(Request {
             method,
             target,
             query: String::new(),
@@ -62,11 +67,12 @@ impl RequestBuilder {
             // Whether it may be repeated is known when it is sent.
             call: Call::new(Replay::Never),
             max_response_bytes,
-        }
+        });
+        Self { client, request }
     }
 
     pub(crate) fn replace_headers(&mut self, headers: HeaderMap) {
-        self.headers = headers;
+        self.request.headers = headers;
     }
 
     /// A header, beside those of the same name that this call has already.
@@ -79,7 +85,7 @@ impl RequestBuilder {
     ) -> Self {
         match (name.try_into(), value.try_into()) {
             (Ok(name), Ok(value)) => {
-                self.headers.append(name, value);
+                self.request.headers.append(name, value);
                 self
             }
             (Err(error), _) => self.wrong(error.into()),
@@ -89,7 +95,7 @@ impl RequestBuilder {
 
     /// These headers, each instead of those of the same name that this call has already.
     pub fn headers(mut self, headers: HeaderMap) -> Self {
-        self.headers.extend(headers);
+        self.request.headers.extend(headers);
         self
     }
 
@@ -114,7 +120,7 @@ impl RequestBuilder {
         match HeaderValue::try_from(credentials) {
             Ok(mut value) => {
                 value.set_sensitive(true);
-                self.headers.insert(AUTHORIZATION, value);
+                self.request.headers.insert(AUTHORIZATION, value);
                 self
             }
             Err(error) => self.wrong(error),
@@ -127,10 +133,10 @@ impl RequestBuilder {
     pub fn query(mut self, query: &(impl Serialize + ?Sized)) -> Self {
         match serde_urlencoded::to_string(query) {
             Ok(pairs) => {
-                if !self.query.is_empty() && !pairs.is_empty() {
-                    self.query.push('&');
+                if !self.request.query.is_empty() && !pairs.is_empty() {
+                    self.request.query.push('&');
                 }
-                self.query.push_str(&pairs);
+                self.request.query.push_str(&pairs);
                 self
             }
             Err(error) => self.wrong(error),
@@ -138,8 +144,9 @@ impl RequestBuilder {
     }
 
     /// The body.
-    pub fn body(self, body: impl Into<Body>) -> Self {
-        Self { body: body.into(), ..self }
+    pub fn body(mut self, body: impl Into<Body>) -> Self {
+        self.request.body = body.into();
+        self
     }
 
     /// The body as JSON, with its `Content-Type` where the call has none.
@@ -164,13 +171,14 @@ impl RequestBuilder {
     }
 
     fn content_type(mut self, value: &'static str) -> Self {
-        self.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(value));
+        self.request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(value));
         self
     }
 
     /// Whether this call may be repeated, whatever its method (R-D-4).
-    pub fn replay(self, replay: Replay) -> Self {
-        Self { replay: Some(replay), ..self }
+    pub fn replay(mut self, replay: Replay) -> Self {
+        self.request.replay = Some(replay);
+        self
     }
 
     /// Says that carrying this request out twice does no more than once: it may be repeated freely.
@@ -195,7 +203,7 @@ impl RequestBuilder {
     ) -> Self {
         match key.try_into() {
             Ok(key) => {
-                self.headers.insert(IDEMPOTENCY_KEY, key);
+                self.request.headers.insert(IDEMPOTENCY_KEY, key);
                 self.idempotent()
             }
             Err(error) => self.wrong(error.into()),
@@ -203,63 +211,70 @@ impl RequestBuilder {
     }
 
     /// The longest silences of this call, instead of the client's.
-    pub fn timeouts(self, timeouts: Timeouts) -> Self {
-        Self { timeouts, ..self }
+    pub fn timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.request.timeouts = timeouts;
+        self
     }
 
     /// The longest time to a usable connection, instead of the client's (R-T-1).
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.connect = timeout;
+        self.request.timeouts.connect = timeout;
         self
     }
 
     /// The longest silence while waiting for the response, instead of the client's (R-T-2).
     pub fn read_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.read = timeout;
+        self.request.timeouts.read = timeout;
         self
     }
 
     /// The longest time that the server accepts nothing, instead of the client's (R-T-3).
     pub fn write_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.write = timeout;
+        self.request.timeouts.write = timeout;
         self
     }
 
     /// The longest wait for a connection slot, instead of the client's (R-T-4).
     pub fn pool_timeout(mut self, timeout: Duration) -> Self {
-        self.timeouts.pool = timeout;
+        self.request.timeouts.pool = timeout;
         self
     }
 
     /// The policy of this call, instead of the client's.
-    pub fn policy(self, policy: impl Policy + Send + Sync + 'static) -> Self {
-        Self { policy: Some(Arc::new(policy)), ..self }
+    pub fn policy(mut self, policy: impl Policy + Send + Sync + 'static) -> Self {
+        self.request.policy = Some(Arc::new(policy));
+        self
     }
 
     /// The most attempts of this call, the first included, instead of the policy's.
-    pub fn max_attempts(self, attempts: NonZeroU32) -> Self {
-        Self { call: self.call.max_attempts(attempts), ..self }
+    pub fn max_attempts(mut self, attempts: NonZeroU32) -> Self {
+        self.request.call = self.request.call.max_attempts(attempts);
+        self
     }
 
     /// The longest time that one attempt may take, instead of the policy's.
-    pub fn attempt_timeout(self, timeout: Duration) -> Self {
-        Self { call: self.call.attempt_timeout(timeout), ..self }
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.request.call = self.request.call.attempt_timeout(timeout);
+        self
     }
 
     /// The longest time that the call may take, its waits included, instead of the policy's.
-    pub fn timeout(self, timeout: Duration) -> Self {
-        Self { call: self.call.timeout(timeout), ..self }
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.request.call = self.request.call.timeout(timeout);
+        self
     }
 
     /// The point in time, on the clock of [`Client::now`], at and after which nothing is begun. It
     /// holds beside a timeout: whichever comes first (R-T-5).
-    pub fn deadline(self, at: Timestamp) -> Self {
-        Self { call: self.call.deadline(at), ..self }
+    pub fn deadline(mut self, at: Timestamp) -> Self {
+        self.request.call = self.request.call.deadline(at);
+        self
     }
 
     /// The largest body that is read into memory, instead of the client's (R-C-4).
-    pub fn max_response_bytes(self, bytes: u64) -> Self {
-        Self { max_response_bytes: bytes, ..self }
+    pub fn max_response_bytes(mut self, bytes: u64) -> Self {
+        self.request.max_response_bytes = bytes;
+        self
     }
 
     /// Makes the call, and reads the whole response into memory.
@@ -270,9 +285,10 @@ impl RequestBuilder {
     ///
     /// [`Error`] where no usable response came. A response is `Ok` whatever its status.
     pub async fn send(self) -> Result<Response, Error> {
-        let reading = Reading::Whole(self.max_response_bytes);
-        let (ended, url) = self.run(reading).await?;
-        Ok(Response::new(ended, url))
+        let reading = Reading::Whole(self.request.max_response_bytes);
+        let Self { client, mut request } = self;
+        let ended = driver::run(&request.job(&client.inner, reading)?).await?;
+        Ok(Response::new(ended, request.take_url()))
     }
 
     /// Makes the call, and hands over the response when its head has come.
@@ -284,47 +300,49 @@ impl RequestBuilder {
     ///
     /// [`Error`] where no response head came. A response is `Ok` whatever its status.
     pub async fn send_streaming(self) -> Result<StreamingResponse, Error> {
-        let limit = self.max_response_bytes;
-        let open = Arc::clone(&self.client.inner.open);
-        let (ended, url) = self.run(Reading::Live).await?;
-        Ok(StreamingResponse::new(ended, url, limit, open))
-    }
-
-    async fn run(self, reading: Reading) -> Result<(Ended, Uri), Error> {
-        let Target { url, origin, home } = with_query(self.target?, &self.query)?;
-        let client = &*self.client.inner;
-        if client.closed.load(Ordering::Acquire) {
-            return Err(Error::new(FailureKind::ClientClosed, None).with_url(&url));
-        }
-        let (method, body, mut headers) = (self.method, self.body, self.headers);
-        if let Err(wrong) = check(&method, &mut headers, &body) {
-            return Err(Error::invalid_request(wrong).with_url(&url));
-        }
-        let replay = self.replay.unwrap_or_else(|| client.replay.judge(&method, &headers));
-        // The defaults may be secret, and are for the base origin alone (R-C-1, R-C-2).
-        let headers =
-            if home { with_defaults(headers, &client.headers) } else { Cow::Owned(headers) };
-        let job = Job {
-            client,
-            policy: self.policy.as_deref().unwrap_or(&*client.policy),
-            call: self.call.replay(replay),
-            origin,
-            method,
-            url: url.clone(),
-            headers,
-            body,
-            timeouts: self.timeouts,
-            reading,
-        };
-        Ok((driver::run(job).await?, url))
+        let limit = self.request.max_response_bytes;
+        let Self { client, mut request } = self;
+        let ended = driver::run(&request.job(&client.inner, Reading::Live)?).await?;
+        let open = Arc::clone(&client.inner.open);
+        Ok(StreamingResponse::new(ended, request.take_url(), limit, open))
     }
 
     /// The call cannot be sent. What was wrong first is what is said.
     fn wrong(mut self, source: impl Into<BoxError>) -> Self {
-        if self.target.is_ok() {
-            self.target = Err(Error::invalid_request(source));
+        if self.request.target.is_ok() {
+            self.request.target = Err(Error::invalid_request(source));
         }
         self
+    }
+}
+
+impl Request {
+    /// The call, ready to be made over this client.
+    fn job<'a>(&'a mut self, client: &'a Inner, reading: Reading) -> Result<Job<'a>, Error> {
+        let target = match &mut self.target {
+            Ok(target) => target,
+            // Said once: nothing is sent after it.
+            Err(wrong) => return Err(mem::replace(wrong, Error::invalid_request("sent before"))),
+        };
+        with_query(target, &self.query)?;
+        let Target { url, origin, home } = &*target;
+        if client.closed.load(Ordering::Acquire) {
+            return Err(Error::new(FailureKind::ClientClosed, None).with_url(url));
+        }
+        let (method, headers, body) = (&self.method, &mut self.headers, &self.body);
+        if let Err(wrong) = check(method, headers, body) {
+            return Err(Error::invalid_request(wrong).with_url(url));
+        }
+        let replay = self.replay.unwrap_or_else(|| client.replay.judge(method, headers));
+        // The defaults may be secret, and are for the base origin alone (R-C-1, R-C-2).
+        let headers = if *home { with_defaults(headers, &client.headers) } else { headers };
+        let policy = self.policy.as_deref().unwrap_or(&*client.policy);
+        let (call, timeouts) = (self.call.replay(replay), self.timeouts);
+        Ok(Job { client, policy, call, origin, method, url, headers, body, timeouts, reading })
+    }
+
+    fn take_url(&mut self) -> Uri {
+        self.target.as_mut().map(|target| mem::take(&mut target.url)).unwrap_or_default()
     }
 }
 
@@ -332,9 +350,9 @@ impl fmt::Debug for RequestBuilder {
     /// Shows no header, no query and no body: they may be secret (R-O-3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBuilder")
-            .field("method", &self.method)
-            .field("url", &self.target.as_ref().map(|target| presentable(&target.url)))
-            .field("timeouts", &self.timeouts)
+            .field("method", &self.request.method)
+            .field("url", &self.request.target.as_ref().map(|target| presentable(&target.url)))
+            .field("timeouts", &self.request.timeouts)
             .finish_non_exhaustive()
     }
 }

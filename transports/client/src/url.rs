@@ -14,6 +14,7 @@ use http::uri::{Authority, PathAndQuery};
 use url::{Host, Url};
 
 use crate::error::Error;
+use crate::known::Known;
 use crate::origin::{Origin, OriginError};
 use crate::transport::BoxError;
 
@@ -77,7 +78,11 @@ pub(crate) struct Target {
 }
 
 /// Where this URL leads.
-pub(crate) fn resolve(text: &str, base: Option<&Base>) -> Result<Target, UrlError> {
+pub(crate) fn resolve(text: &str, base: Option<&Base>, known: &Known) -> Result<Target, UrlError> {
+    if let Some((url, origin)) = known.find(text) {
+        let home = base.is_none_or(|base| base.origin == origin);
+        return Ok(Target { url, origin, home });
+    }
     refuse_tricks(text)?;
     let text = text.split_once('#').map_or(text, |(text, _)| text);
     match base {
@@ -89,29 +94,31 @@ pub(crate) fn resolve(text: &str, base: Option<&Base>) -> Result<Target, UrlErro
         }
         base => {
             let (url, origin) = absolute(text)?;
+            if has_plain_origin(text) {
+                known.remember(text, &url, &origin);
+            }
             let home = base.is_none_or(|base| base.origin == origin);
             Ok(Target { url, origin, home })
         }
     }
 }
 
-/// The same target, with more pairs in its query.
-pub(crate) fn with_query(target: Target, pairs: &str) -> Result<Target, Error> {
+/// Adds pairs to the query of a target.
+pub(crate) fn with_query(target: &mut Target, pairs: &str) -> Result<(), Error> {
     if pairs.is_empty() {
-        return Ok(target);
+        return Ok(());
     }
-    let Target { url, origin, home } = target;
-    let joint = match url.query() {
+    let joint = match target.url.query() {
         None => "?",
         Some("") => "",
         Some(_) => "&",
     };
-    let mut parts = url.into_parts();
+    let mut parts = target.url.clone().into_parts();
     let old = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str);
     let new = PathAndQuery::try_from(format!("{old}{joint}{pairs}"));
     parts.path_and_query = Some(new.map_err(Error::invalid_request)?);
-    let url = Uri::from_parts(parts).map_err(Error::invalid_request)?;
-    Ok(Target { url, origin, home })
+    target.url = Uri::from_parts(parts).map_err(Error::invalid_request)?;
+    Ok(())
 }
 
 /// An absolute URL without tricks, and its origin.
@@ -246,32 +253,36 @@ fn is_the_same(written: &str, parsed: Option<Host<&str>>) -> bool {
 }
 
 /// Whether text can be sent as it stands: nothing to encode, no dots to resolve.
-fn is_plain(text: &str) -> bool {
-    let (mut previous, mut encoded) = (0, false);
-    for byte in text.bytes() {
-        if !PLAIN.get(usize::from(byte)).is_some_and(|plain| *plain) {
-            return false;
-        }
-        if previous == b'/' && byte == b'.' {
-            return false;
-        }
-        encoded |= byte == b'%';
-        previous = byte;
-    }
-    !encoded || !has_encoded_dot(text)
+pub(crate) fn is_plain(text: &str) -> bool {
+    let class = |byte| CLASSES.get(usize::from(byte)).copied().unwrap_or(ENCODE);
+    let classes = text.bytes().fold(0, |classes, byte| classes | class(byte));
+    classes & ENCODE == 0
+        && (classes & DOT == 0 || !text.contains("/."))
+        && (classes & PERCENT == 0 || !has_encoded_dot(text))
 }
 
-/// The bytes that need not be encoded.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
+/// What has to be encoded, or ends the URL.
+const ENCODE: u8 = 1;
+/// What may have to be resolved.
+const DOT: u8 = 2;
+/// What may be a dot to those who decode it.
+const PERCENT: u8 = 4;
+
+const CLASSES: [u8; 256] = {
+    let mut classes = [0; 256];
     let mut byte = 0;
     #[allow(clippy::indexing_slicing, reason = "the index is below 256, and it is a constant")]
     while byte < 256 {
-        plain[byte] = (byte as u8).is_ascii_graphic()
-            && !matches!(byte as u8, b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'|' | b'^' | b'#');
+        classes[byte] = match byte as u8 {
+            b'"' | b'<' | b'>' | b'`' | b'{' | b'}' | b'|' | b'^' | b'#' => ENCODE,
+            b'\\' | 0..=b' ' | 0x7f.. => ENCODE,
+            b'.' => DOT,
+            b'%' => PERCENT,
+            _ => 0,
+        };
         byte += 1;
     }
-    plain
+    classes
 };
 
 fn has_encoded_dot(text: &str) -> bool {

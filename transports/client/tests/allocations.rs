@@ -69,7 +69,8 @@ fn allocations(call: impl Fn() -> RequestBuilder) -> u64 {
     allocation_counter::measure(make).count_total
 }
 
-/// Two are the transport's boxes, and two are the URL. Headers are two for what the caller sets and
+/// Two are the transport's boxes, two are the URL, and one is what the builder builds: in a box it
+/// moves as a pointer, and it moves often. Headers are two for what the caller sets and
 /// two for every attempt, because a transport takes them with it: where there is none, that is the
 /// room for those that a transport adds, which it would have to make itself otherwise.
 ///
@@ -81,10 +82,10 @@ fn an_ordinary_call_allocates_little() {
     let based = Client::builder(Instant::default()).base_url("http://host/v1").build().unwrap();
     let accept = HeaderValue::from_static("*/*");
     let rows: [(&str, &dyn Fn() -> RequestBuilder, u64); 4] = [
-        ("no header at all", &|| bare.get("http://host/path"), 6),
-        ("the default headers", &|| plain.get("http://host/path"), 6),
-        ("below a base URL", &|| based.get("/path?q=1"), 8),
-        ("one of its own", &|| plain.get("http://host/path").header(ACCEPT, accept.clone()), 8),
+        ("no header at all", &|| bare.get("http://host/path"), 7),
+        ("the default headers", &|| plain.get("http://host/path"), 7),
+        ("below a base URL", &|| based.get("/path?q=1"), 9),
+        ("one of its own", &|| plain.get("http://host/path").header(ACCEPT, accept.clone()), 9),
     ];
     for (name, call, most) in rows {
         let counted = allocations(call);
