@@ -22,13 +22,14 @@ use std::sync::{Arc, Weak};
 use std::time::{Instant, SystemTime};
 
 use async_executor::Executor;
-use async_std::net::{TcpStream, ToSocketAddrs};
+use async_std::net::ToSocketAddrs;
 use async_std::task;
 use redial_client::{
     BoxFuture, Client, ClientBuilder, IntoTransport, NoTransport, Observer, Settings, Transport,
     blocking,
 };
 use redial_engine::Timestamp;
+use redial_hyper::async_io::Socket;
 use redial_hyper::{Hyper, Runtime};
 
 use self::background::Background;
@@ -91,7 +92,7 @@ impl IntoTransport for AsyncStd {
 }
 
 impl Runtime for AsyncStd {
-    type Socket = TcpStream;
+    type Socket = Socket;
 
     fn name(&self) -> &'static str {
         "async-std"
@@ -102,12 +103,8 @@ impl Runtime for AsyncStd {
         Box::pin(async move { Ok((host.as_str(), port).to_socket_addrs().await?.collect()) })
     }
 
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<TcpStream>> {
-        Box::pin(async move {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        })
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Socket>> {
+        Box::pin(Socket::connect(address))
     }
 
     fn now(&self) -> Timestamp {

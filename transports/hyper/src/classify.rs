@@ -120,7 +120,8 @@ fn http2_kind(error: &h2::Error, meter: &Meter, cut_off: FailureKind) -> Failure
     if error.is_remote() {
         FailureKind::StreamReset
     } else if error.is_io() {
-        if lost(meter) == FailureKind::Reset { FailureKind::Reset } else { cut_off }
+        let kind = lost(meter);
+        if kind == FailureKind::Closed { cut_off } else { kind }
     } else if error.is_library() {
         FailureKind::RemoteProtocol
     } else {
@@ -133,6 +134,7 @@ fn http2_kind(error: &h2::Error, meter: &Meter, cut_off: FailureKind) -> Failure
 fn lost(meter: &Meter) -> FailureKind {
     match meter.error() {
         Some(SocketError::Io(kind)) if is_reset(kind) => FailureKind::Reset,
+        Some(SocketError::Io(io::ErrorKind::FileTooLarge)) => FailureKind::ResponseTooLarge,
         Some(SocketError::Refused) => FailureKind::Tls,
         Some(SocketError::Io(_)) | None => FailureKind::Closed,
     }

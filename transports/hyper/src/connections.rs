@@ -20,7 +20,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use core::num::NonZeroUsize;
 
 use lru::LruCache;
-use redial_client::{Exchange, Origin, PoolFigures, Settings, SettingsError, TransportError, race};
+use redial_client::{
+    Exchange, Origin, PoolEventKind, PoolFigures, Settings, SettingsError, TransportError, race,
+};
 use redial_engine::FailureKind;
 
 use self::end::End;
@@ -67,9 +69,7 @@ struct Waiting<R: Runtime> {
 }
 
 enum Progress<R: Runtime> {
-    Queued,
-    /// This connection is being opened for it.
-    Opening(ConnectionId),
+    Waiting,
     Given(Grant<R>),
     Failed(TransportError),
 }
@@ -126,14 +126,25 @@ impl<R: Runtime> Connections<R> {
         self: &Arc<Self>,
         exchange: &Exchange,
     ) -> Result<Lease<R>, TransportError> {
-        if self.watch.is_watching() {
-            return self.watch.wait(self, exchange).await;
-        }
-        match self.take(exchange) {
+        let result = match self.take(exchange) {
             Some(taken) => taken,
             // Few requests wait, and those that do need not make room for it in all others.
-            None => Box::pin(Queue::join(self, exchange).wait()).await,
+            None => Box::pin(self.wait(exchange)).await,
+        };
+        self.watch.served(&exchange.origin, &result);
+        result
+    }
+
+    async fn wait(self: &Arc<Self>, exchange: &Exchange) -> Result<Lease<R>, TransportError> {
+        let began = self.runtime.now();
+        let queue = Queue::join(self, exchange);
+        let queued = queue.is_queued();
+        let result = queue.wait().await;
+        if queued && result.is_ok() {
+            let wait = self.runtime.now().saturating_since(began);
+            self.watch.tell(&exchange.origin, PoolEventKind::Waited { wait });
         }
+        result
     }
 
     /// A connection that is ready for this exchange, if there is one: without a place in the queue.
@@ -150,7 +161,7 @@ impl<R: Runtime> Connections<R> {
         match taken? {
             Progress::Given(grant) => Some(Ok(Lease::new(self, grant, now))),
             Progress::Failed(error) => Some(Err(error)),
-            Progress::Queued | Progress::Opening(_) => None,
+            Progress::Waiting => None,
         }
     }
 
@@ -188,7 +199,8 @@ impl<R: Runtime> Connections<R> {
         value
     }
 
-    fn run(self: &Arc<Self>, errands: Errands) {
+    fn run(self: &Arc<Self>, errands: Option<Errands>) {
+        let Some(errands) = errands else { return };
         for opening in errands.open {
             let Opening { connection, origin, timeout, shared } = opening;
             let task = Task::new(self, connection, origin, shared);
@@ -212,23 +224,24 @@ impl<R: Runtime> Connections<R> {
     ) {
         let now = self.runtime.now();
         let http2 = matches!(sender, Sender::Http2(_));
-        let opener = self.with(|state| {
+        self.with(|state| {
             if let Some(live) = state.live.get_mut(connection) {
                 live.sender = Some(sender);
             }
-            let opener = state.queue_again(connection);
             if http2 {
                 state.http1_origins.pop(origin);
                 state.pool.opened_http2(now, connection, max_streams);
+                if max_streams == 0 {
+                    // Whoever it was opened for is back in the queue, and under its timeout.
+                    state.wake_all();
+                }
             } else {
                 if self.connector.may_be_shared(origin) {
                     state.http1_origins.put(origin.clone(), ());
                 }
                 state.pool.opened_http1(now, connection);
             }
-            opener
         });
-        opener.into_iter().for_each(Waker::wake);
     }
 
     /// The peer of an HTTP/2 connection permits another number of streams.
@@ -296,18 +309,22 @@ impl<R: Runtime> State<R> {
         Need { may_share, fresh: exchange.fresh_connection }
     }
 
+    /// Carries out what follows from a change, if anything does.
+    fn carry_out(&mut self, error: Option<TransportError>) -> Option<Errands> {
+        let idle =
+            !self.pool.has_actions() && (self.has_janitor || self.pool.next_deadline().is_none());
+        (!idle).then(|| self.act(error))
+    }
+
     /// Carries out the pool's actions as far as that needs the lock; `error` is what the opening
     /// ended with that the pool was just told about.
-    fn carry_out(&mut self, mut error: Option<TransportError>) -> Errands {
+    fn act(&mut self, mut error: Option<TransportError>) -> Errands {
         let mut errands = Errands::default();
         while let Some(action) = self.pool.poll_action() {
             match action {
                 Action::Open { connection, waiter, key } => {
                     let waiting = self.waiting(waiter);
-                    let timeout = waiting.map_or(Duration::ZERO, |waiting| {
-                        waiting.progress = Progress::Opening(connection);
-                        waiting.connect_timeout
-                    });
+                    let timeout = waiting.map_or(Duration::ZERO, |waiting| waiting.connect_timeout);
                     let shared = Arc::new(Shared::default());
                     let live = Live { sender: None, shared: Arc::clone(&shared) };
                     self.live.insert(connection, live);
@@ -341,13 +358,9 @@ impl<R: Runtime> State<R> {
         errands
     }
 
-    /// The request that this connection was opened for waits like any other from now on: the peer
-    /// may permit no stream, and that wait has the limit of the queue.
-    fn queue_again(&mut self, connection: ConnectionId) -> Option<Waker> {
-        let opens = |waiting: &&mut Waiting<R>| matches!(waiting.progress, Progress::Opening(opening) if opening == connection);
-        let waiting = self.waiting.iter_mut().find(opens)?;
-        waiting.progress = Progress::Queued;
-        waiting.waker.take()
+    /// Lets every request that waits look again for how long it may.
+    fn wake_all(&mut self) {
+        self.waiting.iter_mut().filter_map(|waiting| waiting.waker.take()).for_each(Waker::wake);
     }
 
     fn waiting(&mut self, id: WaiterId) -> Option<&mut Waiting<R>> {

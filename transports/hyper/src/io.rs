@@ -13,11 +13,14 @@ use redial_engine::Timestamp;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
 
-/// How much is read at a time.
+/// How much is read at a time while little comes.
+const LITTLE: usize = 1024;
+
+/// How much is read at a time once much has come.
 const SCRATCH: usize = 16 * 1024;
 
-/// Buffers to read into. hyper's own is not initialised, and this crate has no unsafe code: bytes
-/// come through another, at the price of one copy.
+/// Large buffers to read into. hyper's own is not initialised, and this crate has no unsafe code:
+/// bytes come through another, at the price of one copy.
 ///
 /// All connections share them, so that an idle one holds none.
 #[derive(Clone, Debug, Default)]
@@ -79,13 +82,24 @@ impl Meter {
     /// A response head of at most so many bytes is to come next, and only as much again before it
     /// (R-X-2): hyper bounds each head by itself, but not how many interim ones there are.
     pub(crate) fn expect_head(&self, max_head: usize) {
-        let most = self.bytes_in().saturating_add((max_head as u64).saturating_mul(2));
-        self.most_in.store(most, Ordering::Relaxed);
+        self.allow((max_head as u64).saturating_mul(2));
     }
 
-    /// The response head has come: bodies have no bound here.
-    pub(crate) fn head_came(&self) {
+    /// A response body of any length may come.
+    pub(crate) fn expect_body(&self) {
         self.most_in.store(u64::MAX, Ordering::Relaxed);
+    }
+
+    /// Something has reached an exchange of an HTTP/2 connection: so much may come until something
+    /// does again. It is more than all windows have room for, so that only what reaches nobody can
+    /// exceed it: interim heads, pings, settings (R-X-2, R-X-8).
+    pub(crate) fn expect_streams(&self) {
+        const FLOOD: u64 = 16 * 1024 * 1024;
+        self.allow(FLOOD);
+    }
+
+    fn allow(&self, bytes: u64) {
+        self.most_in.store(self.bytes_in().saturating_add(bytes), Ordering::Relaxed);
     }
 
     pub(crate) fn bytes_in(&self) -> u64 {
@@ -120,12 +134,15 @@ impl Meter {
         self.error.get().copied()
     }
 
-    /// Fails where that is too much before the response head.
+    /// Fails where that is too much.
     fn read(&self, bytes: usize, now: Timestamp) -> io::Result<()> {
         let before = self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
         self.last_in.store(now.as_nanos(), Ordering::Relaxed);
         if before.saturating_add(bytes as u64) > self.most_in.load(Ordering::Relaxed) {
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "too much before the head"));
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "more came than anybody waits for",
+            ));
         }
         Ok(())
     }
@@ -160,6 +177,10 @@ pub(crate) struct MeteredIo<R: Runtime> {
     runtime: R,
     meter: Arc<Meter>,
     scratch: Scratch,
+    /// What most responses need to be read into, and no lock for it.
+    little: Box<[u8; LITTLE]>,
+    /// Whether the last read filled its buffer, so that the next one is given a larger one.
+    much: bool,
     /// How many reads have succeeded in a row.
     reads: u32,
 }
@@ -169,13 +190,14 @@ pub(crate) struct MeteredIo<R: Runtime> {
 const TURN: u32 = 4;
 
 impl<R: Runtime> MeteredIo<R> {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         socket: Stream<R::Socket>,
         runtime: R,
         meter: Arc<Meter>,
         scratch: Scratch,
     ) -> Self {
-        Self { socket, runtime, meter, scratch, reads: 0 }
+        let little = Box::new([0; LITTLE]);
+        Self { socket, runtime, meter, scratch, little, much: false, reads: 0 }
     }
 
     fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -203,21 +225,21 @@ impl<R: Runtime> Read for MeteredIo<R> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut scratch = this.scratch.take();
-        let room = buffer.remaining().min(scratch.len());
-        let read = match scratch.get_mut(..room) {
-            Some(space) => Pin::new(&mut this.socket).poll_read(context, space),
-            None => Poll::Ready(Ok(0)),
-        };
+        let mut large = this.much.then(|| this.scratch.take());
+        let space = large.as_deref_mut().unwrap_or(&mut *this.little);
+        let room = buffer.remaining().min(space.len());
+        let space = space.get_mut(..room).unwrap_or_default();
+        let read = Pin::new(&mut this.socket).poll_read(context, space);
         let metered = read.map(|read| {
-            let filled = scratch.get(..read?).unwrap_or_default();
+            let filled = space.get(..read?).unwrap_or_default();
+            this.much = !filled.is_empty() && filled.len() == room;
             if !filled.is_empty() {
                 this.meter.read(filled.len(), this.runtime.now())?;
                 buffer.put_slice(filled);
             }
             Ok(())
         });
-        this.scratch.put(scratch);
+        large.into_iter().for_each(|buffer| this.scratch.put(buffer));
         this.reads = if metered.is_ready() { this.reads + 1 } else { 0 };
         metered.map(|result| result.inspect_err(|error| this.meter.failed(error)))
     }

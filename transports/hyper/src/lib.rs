@@ -21,11 +21,14 @@
 //! | `upload.rs` | how far the request body has been taken |
 //! | `classify.rs` | from hyper's errors to a kind and a delivery |
 //! | `runtime.rs` | [`Runtime`]: what a runtime has to give |
+//! | `async_io.rs` | a socket for the runtimes that stand on async-io (feature `async-io`) |
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "async-io")]
+pub mod async_io;
 mod classify;
 mod connect;
 mod connections;

@@ -19,7 +19,7 @@ use crate::timeouts::Watch;
 /// Read to its end it gives the connection back; dropped before, or failed, it closes it.
 pub(crate) struct Reading<R: Runtime> {
     body: Incoming,
-    watch: Watch<R>,
+    watch: Watch,
     /// Here until the end.
     lease: Option<Lease<R>>,
     in_step: bool,
@@ -30,12 +30,13 @@ impl<R: Runtime> Reading<R> {
     pub(crate) fn start(
         body: Incoming,
         lease: Lease<R>,
-        watch: Watch<R>,
+        mut watch: Watch,
         in_step: bool,
     ) -> ResponseBody {
-        let mut reading = Self { body, watch, lease: Some(lease), in_step };
         // The cutoff is looked at with each piece of the body.
-        let _ = reading.watch.progressed();
+        let _ = watch.progressed(&lease);
+        let lease = Some(lease);
+        let mut reading = Self { body, watch, lease, in_step };
         if reading.body.is_end_stream() {
             reading.give_back();
         }
@@ -47,6 +48,7 @@ impl<R: Runtime> Reading<R> {
         // is sent next would be taken for the rest.
         let fit = self.in_step && self.watch.is_uploaded();
         if let Some(lease) = self.lease.take().filter(|_| fit) {
+            self.watch.leave_timer(&lease);
             lease.give_back();
         }
     }
@@ -61,7 +63,9 @@ impl<R: Runtime> Reading<R> {
     }
 
     fn timed_out(&mut self, kind: FailureKind) -> TransportError {
-        if let Some(lease) = self.lease.as_mut().filter(|_| self.watch.is_all_silent()) {
+        if let Some(lease) = &mut self.lease
+            && self.watch.is_all_silent(lease.meter())
+        {
             lease.distrust();
         }
         self.fail(Failure::new(kind, Delivery::Answered), None)
@@ -83,7 +87,7 @@ impl<R: Runtime> Body for Reading<R> {
         let Some(lease) = &this.lease else { return Poll::Ready(None) };
         match Pin::new(&mut this.body).poll_frame(context) {
             Poll::Ready(Some(Ok(frame))) => {
-                if let Err(kind) = this.watch.progressed() {
+                if let Err(kind) = this.watch.progressed(lease) {
                     return Poll::Ready(Some(Err(this.timed_out(kind))));
                 }
                 if this.body.is_end_stream() {
@@ -92,7 +96,7 @@ impl<R: Runtime> Body for Reading<R> {
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Ready(Some(Err(error))) => {
-                let failure = classify::in_body(&error, &lease.shared().meter);
+                let failure = classify::in_body(&error, lease.meter());
                 Poll::Ready(Some(Err(this.fail(failure, Some(error)))))
             }
             Poll::Ready(None) => {
@@ -100,7 +104,7 @@ impl<R: Runtime> Body for Reading<R> {
                 Poll::Ready(None)
             }
             Poll::Pending => {
-                let kind = ready!(this.watch.poll(context));
+                let kind = ready!(this.watch.poll(lease, context));
                 Poll::Ready(Some(Err(this.timed_out(kind))))
             }
         }

@@ -2,12 +2,13 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::sync::{Arc, Mutex, PoisonError};
+use core::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use redial_client::{BoxFuture, Timeouts};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
-use crate::connections::Shared;
+use crate::connections::Lease;
 use crate::io::Meter;
 use crate::runtime::Runtime;
 use crate::upload::{Phase, Progress};
@@ -39,36 +40,49 @@ impl Timers {
 ///
 /// The clock decides, not the timer (R-T-6): when the timer fires, the meter says whether the
 /// silence was one, and the timer is armed again. Bytes that flow cost no wake-up.
-pub(crate) struct Watch<R: Runtime> {
-    runtime: R,
-    connection: Arc<Shared>,
+pub(crate) struct Watch {
     upload: Progress,
-    timeouts: Timeouts,
+    read: Duration,
+    write: Duration,
     cutoff: Option<Cutoff>,
     /// Whether the connection is shared with other exchanges, so that what crosses it may be theirs.
     shared: bool,
     /// Since when the present silence is waited through.
     began: Timestamp,
-    /// Whether anybody waits: a caller that takes its time is no silence of the server's (R-T-2).
-    waiting: bool,
+    waiting: Waiting,
     timer: Option<Timer>,
 }
 
-impl<R: Runtime> Watch<R> {
-    pub(crate) fn new(
-        runtime: R,
-        connection: Arc<Shared>,
+/// Whether anybody waits: a caller that takes its time is no silence of the server's (R-T-2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// From just now, so that the clock need not be asked again.
+    FromNow,
+    Yes,
+    No,
+}
+
+impl Watch {
+    /// Watches an exchange that begins now.
+    pub(crate) fn new<R: Runtime>(
+        lease: &Lease<R>,
         upload: Progress,
-        (timeouts, cutoff): (Timeouts, Option<Cutoff>),
-        shared: bool,
-        began: Timestamp,
+        timeouts: Timeouts,
+        cutoff: Option<Cutoff>,
+        now: Timestamp,
     ) -> Self {
-        let timer = connection.timers.take();
-        Self { runtime, connection, upload, timeouts, cutoff, shared, began, waiting: true, timer }
+        let Timeouts { read, write, .. } = timeouts;
+        let shared = lease.is_multiplexed();
+        let timer = lease.shared().timers.take();
+        let waiting = Waiting::FromNow;
+        Self { upload, read, write, cutoff, shared, began: now, waiting, timer }
     }
 
-    fn meter(&self) -> &Meter {
-        &self.connection.meter
+    /// Leaves the timer to the connection's next exchange.
+    pub(crate) fn leave_timer<R: Runtime>(&mut self, lease: &Lease<R>) {
+        if let Some(timer) = self.timer.take() {
+            lease.shared().timers.put(timer);
+        }
     }
 
     /// Whether the request body has been taken to its end.
@@ -78,29 +92,42 @@ impl<R: Runtime> Watch<R> {
 
     /// Something came: the next silence begins when it is waited for. Fails where the cutoff has
     /// come, which a stream that never pauses would otherwise outrun.
-    pub(crate) fn progressed(&mut self) -> Result<(), FailureKind> {
-        self.waiting = false;
+    pub(crate) fn progressed<R: Runtime>(&mut self, lease: &Lease<R>) -> Result<(), FailureKind> {
+        self.waiting = Waiting::No;
+        if self.shared {
+            lease.meter().expect_streams();
+        } else {
+            lease.meter().expect_body();
+        }
         match self.cutoff {
-            Some(cutoff) if self.runtime.now() >= cutoff.at => Err(cutoff.kind()),
+            Some(cutoff) if lease.runtime().now() >= cutoff.at => Err(cutoff.kind()),
             Some(_) | None => Ok(()),
         }
     }
 
     /// Ready when a limit is reached, with the kind of failure that it is.
-    pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Poll<FailureKind> {
+    pub(crate) fn poll<R: Runtime>(
+        &mut self,
+        lease: &Lease<R>,
+        context: &mut Context<'_>,
+    ) -> Poll<FailureKind> {
         loop {
-            let now = self.runtime.now();
-            if !self.waiting {
-                (self.waiting, self.began) = (true, now);
+            let now = match self.waiting {
+                Waiting::FromNow => self.began,
+                Waiting::Yes | Waiting::No => lease.runtime().now(),
+            };
+            if self.waiting == Waiting::No {
+                self.began = now;
             }
-            let due = match self.due(now) {
+            self.waiting = Waiting::Yes;
+            let due = match self.due(lease.meter(), now) {
                 Ok(due) => due,
                 Err(kind) => return Poll::Ready(kind),
             };
             let armed = match &mut self.timer {
                 Some(timer) if timer.at <= due => timer,
                 timer => {
-                    let sleep = self.runtime.sleep_until(due);
+                    let sleep = lease.runtime().sleep_until(due);
                     timer.insert(Timer { at: due, sleep })
                 }
             };
@@ -112,7 +139,7 @@ impl<R: Runtime> Watch<R> {
     }
 
     /// The limit that has been reached by now, or the next point in time to look again.
-    fn due(&self, now: Timestamp) -> Result<Timestamp, FailureKind> {
+    fn due(&self, meter: &Meter, now: Timestamp) -> Result<Timestamp, FailureKind> {
         let mut next = Timestamp::MAX;
         if let Some(cutoff) = self.cutoff {
             if now >= cutoff.at {
@@ -120,7 +147,7 @@ impl<R: Runtime> Watch<R> {
             }
             next = cutoff.at;
         }
-        let (silent_until, kind) = self.silence(now);
+        let (silent_until, kind) = self.silence(meter, now);
         match silent_until {
             Some(at) if now >= at => Err(kind),
             Some(at) => Ok(next.min(at)),
@@ -129,13 +156,13 @@ impl<R: Runtime> Watch<R> {
     }
 
     /// How long the present silence may last (`None`: for ever), and which timeout ends it.
-    fn silence(&self, now: Timestamp) -> (Option<Timestamp>, FailureKind) {
-        let Timeouts { read, write, .. } = self.timeouts;
-        if let Some(since) = self.meter().blocked_since() {
+    fn silence(&self, meter: &Meter, now: Timestamp) -> (Option<Timestamp>, FailureKind) {
+        let Self { read, write, .. } = *self;
+        if let Some(since) = meter.blocked_since() {
             return (since.max(self.began).checked_add(write), FailureKind::WriteTimeout);
         }
         match self.upload.phase() {
-            Phase::Done => (self.last_sign().checked_add(read), FailureKind::ReadTimeout),
+            Phase::Done => (self.last_sign(meter).checked_add(read), FailureKind::ReadTimeout),
             // A slow source is nobody's silence (R-T-3); whether it still is, is looked at again.
             Phase::Source => (now.checked_add(write), FailureKind::WriteTimeout),
             // The socket takes bytes, but the window of the stream is closed.
@@ -149,21 +176,13 @@ impl<R: Runtime> Watch<R> {
     }
 
     /// When something of this exchange last moved.
-    fn last_sign(&self) -> Timestamp {
+    fn last_sign(&self, meter: &Meter) -> Timestamp {
         let last = self.began.max(self.upload.last());
-        if self.shared { last } else { last.max(self.meter().last_activity()) }
+        if self.shared { last } else { last.max(meter.last_activity()) }
     }
 
     /// Whether the connection as a whole has been silent since the last sign of this exchange.
-    pub(crate) fn is_all_silent(&self) -> bool {
-        self.meter().last_in() <= self.began.max(self.upload.last())
-    }
-}
-
-impl<R: Runtime> Drop for Watch<R> {
-    fn drop(&mut self) {
-        if let Some(timer) = self.timer.take() {
-            self.connection.timers.put(timer);
-        }
+    pub(crate) fn is_all_silent(&self, meter: &Meter) -> bool {
+        meter.last_in() <= self.began.max(self.upload.last())
     }
 }

@@ -41,10 +41,7 @@ impl<R: Runtime> Transport for HyperTransport<R> {
     }
 
     fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
-        Box::pin(async move {
-            let lease = self.connections.acquire(&exchange).await?;
-            exchange::send(lease, exchange).await
-        })
+        Box::pin(exchange::send(&self.connections, exchange))
     }
 
     fn clock(&self) -> &dyn Clock {

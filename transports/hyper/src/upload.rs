@@ -13,7 +13,7 @@ use redial_engine::Timestamp;
 use crate::runtime::Runtime;
 
 /// How far a request body has been taken. Cheap where there is none.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Option<Arc<Taken>>);
 
 #[derive(Debug)]
@@ -59,34 +59,35 @@ impl Progress {
     }
 }
 
-/// A request body that says how far it has been taken.
-pub(crate) struct Upload<R> {
+/// A request body that says how far it has been taken: nothing at all where it is empty, because it
+/// is moved many times on its way to hyper, and most are.
+pub(crate) struct Upload<R>(Option<Box<Uploading<R>>>);
+
+struct Uploading<R> {
     body: Body,
-    /// Both here where there is a body.
-    taken: Option<(Arc<Taken>, R)>,
+    taken: Arc<Taken>,
+    runtime: R,
 }
 
 impl<R: Runtime> Upload<R> {
-    pub(crate) fn new(body: Body, runtime: &R) -> (Self, Progress) {
+    /// A body, and how far it has been taken.
+    pub(crate) fn new(body: Body, runtime: &R, progress: &mut Progress) -> Self {
         if body.is_end_stream() {
-            return (Self { body, taken: None }, Progress(None));
+            return Self(None);
         }
         let last = AtomicU64::new(runtime.now().as_nanos());
         let taken = Arc::new(Taken { phase: AtomicU8::new(TRANSPORT), last });
-        let progress = Progress(Some(Arc::clone(&taken)));
-        (Self { body, taken: Some((taken, runtime.clone())) }, progress)
-    }
-
-    fn note(&self, phase: u8) {
-        if let Some((taken, runtime)) = &self.taken {
-            taken.last.store(runtime.now().as_nanos(), Ordering::Relaxed);
-            taken.phase.store(phase, Ordering::Release);
-        }
+        *progress = Progress(Some(Arc::clone(&taken)));
+        Self(Some(Box::new(Uploading { body, taken, runtime: runtime.clone() })))
     }
 }
 
-// The runtime is a handle, and the body is `Unpin`.
-impl<R> Unpin for Upload<R> {}
+impl<R: Runtime> Uploading<R> {
+    fn note(&self, phase: u8) {
+        self.taken.last.store(self.runtime.now().as_nanos(), Ordering::Relaxed);
+        self.taken.phase.store(phase, Ordering::Release);
+    }
+}
 
 impl<R: Runtime> http_body::Body for Upload<R> {
     type Data = Bytes;
@@ -96,21 +97,22 @@ impl<R: Runtime> http_body::Body for Upload<R> {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let frame = Pin::new(&mut self.body).poll_frame(context);
+        let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
+        let frame = Pin::new(&mut upload.body).poll_frame(context);
         match &frame {
-            Poll::Ready(None) => self.note(DONE),
-            Poll::Ready(Some(_)) if self.body.is_end_stream() => self.note(DONE),
-            Poll::Ready(Some(_)) => self.note(TRANSPORT),
-            Poll::Pending => self.note(SOURCE),
+            Poll::Ready(None) => upload.note(DONE),
+            Poll::Ready(Some(_)) if upload.body.is_end_stream() => upload.note(DONE),
+            Poll::Ready(Some(_)) => upload.note(TRANSPORT),
+            Poll::Pending => upload.note(SOURCE),
         }
         frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.0.as_ref().is_none_or(|upload| upload.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.0.as_ref().map_or_else(|| SizeHint::with_exact(0), |upload| upload.body.size_hint())
     }
 }

@@ -22,8 +22,8 @@ use redial_client::{
     blocking,
 };
 use redial_engine::Timestamp;
+use redial_hyper::async_io::Socket;
 use redial_hyper::{Hyper, Runtime};
-use smol::net::TcpStream;
 use smol::{Executor, Timer};
 
 use self::background::Background;
@@ -88,7 +88,7 @@ impl IntoTransport for Smol {
 }
 
 impl Runtime for Smol {
-    type Socket = TcpStream;
+    type Socket = Socket;
 
     fn name(&self) -> &'static str {
         "smol"
@@ -99,12 +99,8 @@ impl Runtime for Smol {
         Box::pin(async move { smol::net::resolve((host, port)).await })
     }
 
-    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<TcpStream>> {
-        Box::pin(async move {
-            let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            Ok(stream)
-        })
+    fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Socket>> {
+        Box::pin(Socket::connect(address))
     }
 
     fn now(&self) -> Timestamp {

@@ -7,6 +7,7 @@ use redial_engine::Timestamp;
 
 use crate::connect::Sender;
 use crate::connections::{Connections, Grant, Shared};
+use crate::io::Meter;
 use crate::pool::ConnectionId;
 use crate::runtime::Runtime;
 
@@ -46,8 +47,12 @@ impl<R: Runtime> Lease<R> {
         self.connections.connector().max_head()
     }
 
-    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Shared {
         &self.shared
+    }
+
+    pub(crate) fn meter(&self) -> &Meter {
+        &self.shared.meter
     }
 
     pub(crate) const fn sender(&mut self) -> Option<&mut Sender<R>> {
@@ -94,8 +99,12 @@ impl<R: Runtime> Lease<R> {
         let (connection, shared) = (self.connection, &self.shared);
         self.connections.with(|state| {
             let Some(live) = state.live.get_mut(connection) else { return };
-            // Said before the sender is looked at: if that is not ready yet, the connection's task
-            // will see this when it has made it so.
+            if sender.is_ready() {
+                live.sender = Some(sender);
+                return state.pool.released(now, connection, true);
+            }
+            // Said before the sender is looked at again: if that is not ready yet, the connection's
+            // task will see this when it has made it so.
             shared.finishing.store(true, Ordering::SeqCst);
             state.pool.finishing(now, connection);
             let ready = sender.is_ready();

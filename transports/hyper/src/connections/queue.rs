@@ -4,16 +4,12 @@ use core::future::poll_fn;
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use redial_client::{Exchange, TransportError, race};
+use redial_client::{BoxFuture, Exchange, TransportError};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
 use crate::connections::{Connections, Grant, Lease, Progress, Waiting};
 use crate::pool::{WaiterId, Withdrawal};
 use crate::runtime::Runtime;
-
-/// Until when a wait may last, what kind of failure it is to wait for longer, and why the request
-/// is then withdrawn.
-type Limit = (Timestamp, FailureKind, Withdrawal);
 
 /// A request's place in the queue. Dropping it leaves the queue.
 pub(super) struct Queue<R: Runtime> {
@@ -34,7 +30,7 @@ impl<R: Runtime> Queue<R> {
             let need = state.need(&connections.connector, exchange);
             let waiter = state.pool.request(now, origin, need);
             let connect_timeout = timeouts.connect;
-            let (id, progress) = (waiter, Progress::Queued);
+            let (id, progress) = (waiter, Progress::Waiting);
             state.waiting.push_back(Waiting { id, progress, connect_timeout, waker: None });
             waiter
         });
@@ -46,28 +42,27 @@ impl<R: Runtime> Queue<R> {
     pub(super) async fn wait(mut self) -> Result<Lease<R>, TransportError> {
         let connections = Arc::clone(&self.connections);
         let runtime = connections.runtime();
-        loop {
-            let limit @ (until, kind, why) = self.limit();
-            // A timer is made only where there is something to wait for.
-            let timer = async { runtime.sleep_until(until).await };
-            match race(self.ended(limit), timer).await {
-                Some(Some(result)) => return result,
-                Some(None) => continue,
-                None => {}
+        // A timer is made only where there is something to wait for.
+        let mut timer: Option<(Timestamp, BoxFuture<'static, ()>)> = None;
+        poll_fn(|context| {
+            loop {
+                if let Poll::Ready(result) = self.poll_ended(context) {
+                    return Poll::Ready(result);
+                }
+                // What limits the wait changes while it lasts.
+                let (until, kind, why) = self.limit();
+                let armed = timer.take().filter(|(at, _)| *at == until);
+                let (_, sleep) =
+                    timer.insert(armed.unwrap_or_else(|| (until, runtime.sleep_until(until))));
+                if sleep.as_mut().poll(context).is_pending() {
+                    return Poll::Pending;
+                }
+                timer = None;
+                // The clock decides, not the timer (R-T-6).
+                if runtime.now() >= until {
+                    return Poll::Ready(self.withdraw(why, kind));
+                }
             }
-            // The clock decides, not the timer (R-T-6), and what limits the wait may have changed.
-            if runtime.now() >= until && self.limit() == limit {
-                return self.withdraw(why, kind);
-            }
-        }
-    }
-
-    /// Completes when the pool has ended the wait, or with `None` when another limit holds for it.
-    async fn ended(&mut self, limit: Limit) -> Option<Result<Lease<R>, TransportError>> {
-        poll_fn(|context| match self.poll_ended(context) {
-            Poll::Ready(result) => Poll::Ready(Some(result)),
-            Poll::Pending if self.limit() != limit => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
         })
         .await
     }
@@ -77,7 +72,7 @@ impl<R: Runtime> Queue<R> {
         let Some(waiting) = state.waiting(self.waiter) else {
             return Poll::Ready(Err(TransportError::unsent(FailureKind::ClientClosed)));
         };
-        if matches!(waiting.progress, Progress::Queued | Progress::Opening(_)) {
+        if matches!(waiting.progress, Progress::Waiting) {
             waiting.waker = Some(context.waker().clone());
             return Poll::Pending;
         }
@@ -87,7 +82,7 @@ impl<R: Runtime> Queue<R> {
         Poll::Ready(match progress {
             Some(Progress::Given(grant)) => Ok(self.lease(grant)),
             Some(Progress::Failed(error)) => Err(error),
-            Some(Progress::Queued | Progress::Opening(_)) | None => {
+            Some(Progress::Waiting) | None => {
                 Err(TransportError::unsent(FailureKind::ClientClosed))
             }
         })
@@ -97,10 +92,11 @@ impl<R: Runtime> Queue<R> {
         Lease::new(&self.connections, grant, self.connections.runtime.now())
     }
 
-    /// What holds for the wait as it is.
+    /// Until when the wait may last as it is, what kind of failure it is to wait for longer, and
+    /// why the request is then withdrawn.
     ///
     /// The pool timeout is for the queue: opening a connection has a timeout of its own.
-    fn limit(&self) -> Limit {
+    fn limit(&self) -> (Timestamp, FailureKind, Withdrawal) {
         let pool = (self.pool_until, FailureKind::PoolTimeout, Withdrawal::PoolTimeout);
         let never = (Timestamp::MAX, FailureKind::Other, Withdrawal::Dropped);
         let cut = |cutoff: Cutoff| (cutoff.at, cutoff.kind(), Withdrawal::Dropped);
@@ -110,13 +106,11 @@ impl<R: Runtime> Queue<R> {
 
     /// Whether it waits for a slot, or for a connection that others wait for too.
     pub(super) fn is_queued(&self) -> bool {
-        let mut state = self.connections.lock();
-        let waiting = state.waiting(self.waiter);
-        waiting.is_some_and(|waiting| matches!(waiting.progress, Progress::Queued))
+        self.connections.lock().pool.is_queued(self.waiter)
     }
 
     /// Leaves the queue, unless it has been left by a grant meanwhile.
-    fn withdraw(mut self, why: Withdrawal, kind: FailureKind) -> Result<Lease<R>, TransportError> {
+    fn withdraw(&mut self, why: Withdrawal, kind: FailureKind) -> Result<Lease<R>, TransportError> {
         match self.leave(why) {
             Some(lease) => Ok(lease),
             None => Err(TransportError::unsent(kind)),
@@ -132,7 +126,7 @@ impl<R: Runtime> Queue<R> {
         });
         match progress {
             Some(Progress::Given(grant)) => Some(self.lease(grant)),
-            Some(Progress::Queued | Progress::Opening(_) | Progress::Failed(_)) | None => None,
+            Some(Progress::Waiting | Progress::Failed(_)) | None => None,
         }
     }
 }

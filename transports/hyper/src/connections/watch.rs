@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 
-use redial_client::{Exchange, Observer, Origin, PoolEvent, PoolEventKind, TransportError};
+use redial_client::{Observer, Origin, PoolEvent, PoolEventKind, TransportError};
 use redial_engine::FailureKind;
 
-use crate::connections::queue::Queue;
-use crate::connections::{Connections, Lease};
+use crate::connections::Lease;
 use crate::pool::CloseReason;
 use crate::runtime::Runtime;
 
@@ -35,41 +34,18 @@ impl Watch {
         self.tell(origin, PoolEventKind::Closed);
     }
 
-    /// Waits for a connection as [`Queue::wait`] does, and tells how that went.
-    pub(super) async fn wait<R: Runtime>(
+    /// How the wait for a connection ended.
+    pub(super) fn served<R: Runtime>(
         &self,
-        connections: &Arc<Connections<R>>,
-        exchange: &Exchange,
-    ) -> Result<Lease<R>, TransportError> {
-        let began = connections.runtime().now();
-        let taken = connections.take(exchange);
-        let (queued, result) = match taken {
-            Some(taken) => (false, taken),
-            None => {
-                let queue = Queue::join(connections, exchange);
-                (queue.is_queued(), queue.wait().await)
-            }
-        };
-        let origin = &exchange.origin;
-        match &result {
-            Ok(lease) => {
-                if queued {
-                    let wait = connections.runtime().now().saturating_since(began);
-                    self.tell(origin, PoolEventKind::Waited { wait });
-                }
-                if lease.is_reused() {
-                    self.tell(origin, PoolEventKind::Reused);
-                }
-            }
+        origin: &Origin,
+        result: &Result<Lease<R>, TransportError>,
+    ) {
+        match result {
+            Ok(lease) if lease.is_reused() => self.tell(origin, PoolEventKind::Reused),
             Err(error) if error.failure().kind == FailureKind::PoolTimeout => {
                 self.tell(origin, PoolEventKind::TimedOut);
             }
-            Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
-        result
-    }
-
-    pub(super) const fn is_watching(&self) -> bool {
-        self.0.is_some()
     }
 }

@@ -89,6 +89,11 @@ impl<K: Clone + Eq> Pool<K> {
         self.actions.pop_front()
     }
 
+    /// Whether [`Pool::poll_action`] has something to do.
+    pub fn has_actions(&self) -> bool {
+        !self.actions.is_empty()
+    }
+
     /// The state of the pool in numbers (R-P-9). Cost: a few loads.
     pub fn figures(&self) -> Figures {
         let (open, idle) = (self.table.live(), self.table.idle());
@@ -155,6 +160,12 @@ impl<K: Clone + Eq> Pool<K> {
         self.queue.push_back(waiter);
         self.serve(now);
         id
+    }
+
+    /// Whether this request waits in the queue: for a place, or for a connection that others may
+    /// use too. It does not while a connection is being opened for it alone, nor once it has ended.
+    pub fn is_queued(&self, waiter: WaiterId) -> bool {
+        self.queue.binary_search_by_key(&waiter, |queued| queued.id).is_ok()
     }
 
     /// Withdraws a request; answers whether it had not ended yet.
@@ -390,10 +401,10 @@ impl<K: Clone + Eq> Pool<K> {
     fn trim(&mut self, now: Timestamp) {
         self.table.turn_back(now);
         while let Some((slot, since)) = self.table.longest_idle() {
-            let idle_for = now.saturating_since(since);
+            let expired = |expiry| since.saturating_add(expiry) <= now;
             let why = if self.shut {
                 CloseReason::Shutdown
-            } else if self.limits.keepalive_expiry.is_some_and(|expiry| idle_for >= expiry) {
+            } else if self.limits.keepalive_expiry.is_some_and(expired) {
                 CloseReason::Expired
             } else if self.table.idle() > self.limits.max_keepalive_connections {
                 CloseReason::Surplus
