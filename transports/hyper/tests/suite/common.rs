@@ -17,7 +17,7 @@ use redial_engine::{Backoff, StandardPolicy, StandardPolicyBuilder};
 use crate::on::sleep;
 
 /// Longer than any test takes, and so the sign of one that hangs.
-pub(crate) const TOO_LONG: Duration = Duration::from_secs(60);
+pub(crate) const TOO_LONG: Duration = Duration::from_secs(300);
 
 /// How long a test waits for what has to come soon.
 pub(crate) const SOON: Duration = Duration::from_secs(10);

@@ -1,0 +1,166 @@
+//! HTTP/2 servers that are slow, odd or hostile: bounded time and memory, and nothing that was not
+//! processed is reported as if it had been (R-X-8, R-P-6, R-T-3).
+
+use core::num::NonZeroU32;
+use core::time::Duration;
+use std::time::Instant;
+
+use redial_client::{Client, Protocol};
+use redial_conformance::{ErrorCode, FaultServer, Frame, Http2, LastStream, Script, Step};
+use redial_engine::{Delivery, FailureKind, Outcome, Replay};
+
+use crate::common::{SOON, finish, ok, timeouts, until};
+use crate::on::{On, on_each_runtime};
+
+on_each_runtime![
+    a_peer_that_permits_no_stream_is_waited_for,
+    a_limit_that_is_lowered_holds_for_the_next_calls,
+    a_peer_that_never_says_its_settings_makes_no_connection,
+    a_closed_window_trips_the_write_timeout,
+    a_goaway_before_the_first_request_is_followed_by_another_connection,
+    floods_end_a_call_in_bounded_time,
+    heads_without_an_end_are_a_final_error,
+];
+
+fn client(on: &On, length: Duration) -> Client {
+    let builder = on.builder().protocol(Protocol::Http2PriorKnowledge);
+    builder.timeouts(timeouts(length)).build().unwrap()
+}
+
+fn connections(lists: Vec<Vec<Step>>) -> FaultServer {
+    FaultServer::start(Script::connections(lists)).unwrap()
+}
+
+const MAX_CONCURRENT_STREAMS: u16 = 0x3;
+
+async fn a_peer_that_permits_no_stream_is_waited_for(on: On) {
+    let none = Step::Preface(Http2::new().max_concurrent_streams(0));
+    let permit = Step::Send(vec![Frame::settings(&[(MAX_CONCURRENT_STREAMS, 1)])]);
+    let pause = Step::Pause(Duration::from_millis(100));
+    let steps = vec![none.clone(), pause, permit, Step::ReadRequest, Step::Respond(ok())];
+    let server = connections(vec![steps]);
+    let response = client(&on, SOON).post(server.url("/")).send().await.unwrap();
+    assert_eq!((response.text().as_ref(), response.attempts().len()), ("ok", 1));
+    finish(server).await;
+
+    let server = connections(vec![vec![none, Step::AwaitClose { within: SOON }]]);
+    let client = client(&on, Duration::from_millis(300));
+    let call = client.post(server.url("/")).max_attempts(NonZeroU32::MIN);
+    let error = call.send().await.unwrap_err();
+    let outcome = Outcome::failure(FailureKind::PoolTimeout, Delivery::Unsent);
+    assert_eq!(error.attempts()[0].outcome, outcome, "nothing was sent: it may be sent elsewhere");
+    // Nobody has a use for a connection that permits nothing.
+    until(|| client.pool().open == 0).await;
+    finish(server).await;
+}
+
+async fn a_limit_that_is_lowered_holds_for_the_next_calls(on: On) {
+    let lower = Step::Send(vec![Frame::settings(&[(MAX_CONCURRENT_STREAMS, 1)])]);
+    let slow = || vec![Step::Pause(Duration::from_millis(20)), ok().step()];
+    let lists = [vec![lower, ok().step()], slow(), slow(), slow(), slow()];
+    let script = Script::requests(lists.into()).http2(Http2::new().max_concurrent_streams(9));
+    let server = FaultServer::start(script).unwrap();
+    let client = client(&on, SOON);
+    client.get(server.url("/")).send().await.unwrap();
+    // The client learns of it with the answer, at the latest a moment later.
+    crate::on::sleep(Duration::from_millis(50)).await;
+    let calls = (0..4).map(|_| on.spawn(client.post(server.url("/")).send()));
+    for response in futures_util::future::join_all(calls).await {
+        assert_eq!(response.unwrap().attempts().len(), 1, "nothing is refused");
+    }
+    let log = finish(server).await;
+    assert!(log.connections().iter().all(|connection| connection.peak_requests == 1));
+}
+
+async fn a_peer_that_never_says_its_settings_makes_no_connection(on: On) {
+    let server = connections(vec![vec![Step::AwaitClose { within: SOON }]]);
+    let client = client(&on, Duration::from_millis(300));
+    let call = client.post(server.url("/")).max_attempts(NonZeroU32::MIN);
+    let error = call.send().await.unwrap_err();
+    let outcome = Outcome::failure(FailureKind::ConnectTimeout, Delivery::Unsent);
+    assert_eq!(error.attempts()[0].outcome, outcome);
+    assert!(finish(server).await.requests().is_empty());
+}
+
+async fn a_closed_window_trips_the_write_timeout(on: On) {
+    let narrow = Http2::new().initial_window_size(1000).without_window_updates();
+    let steps = vec![Step::Preface(narrow), Step::ReadHead, Step::Stall { at_most: SOON }];
+    let server = connections(vec![steps]);
+    let client = client(&on, Duration::from_millis(300));
+    let began = Instant::now();
+    let call = client.put(server.url("/")).body(vec![b'x'; 100_000]).max_attempts(NonZeroU32::MIN);
+    let error = call.send().await.unwrap_err();
+    let outcome = Outcome::failure(FailureKind::WriteTimeout, Delivery::Unknown);
+    assert_eq!(error.attempts()[0].outcome, outcome, "R-T-3");
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    // The stream is reset, or the connection is closed with it where it was silent altogether.
+    until(|| client.pool().in_use == 0).await;
+}
+
+async fn a_goaway_before_the_first_request_is_followed_by_another_connection(on: On) {
+    for code in [ErrorCode::NO_ERROR, ErrorCode::ENHANCE_YOUR_CALM] {
+        let leave = Step::Send(vec![Frame::goaway(LastStream::Number(0), code)]);
+        let away = vec![Step::Preface(Http2::new()), leave, Step::AwaitClose { within: SOON }];
+        let good = vec![Step::Preface(Http2::new()), Step::ReadRequest, Step::Respond(ok())];
+        let server = connections(vec![away, good]);
+        let call = client(&on, SOON).post(server.url("/")).replay(Replay::IfUnsent);
+        let response = call.send().await.unwrap();
+        assert_eq!(response.text(), "ok");
+        // It may have been on its way to the first connection when that said that it was not looked at.
+        assert_eq!(finish(server).await.processed("/"), 1);
+    }
+}
+
+fn again(frames: &[Frame], times: usize) -> Vec<Frame> {
+    (0..times).flat_map(|_| frames.iter().cloned()).collect()
+}
+
+async fn floods_end_a_call_in_bounded_time(on: On) {
+    let ping = Frame::ping([7; 8]);
+    let settings = Frame::settings(&[(0x4, 65_535)]);
+    let empty = Frame::data([]);
+    let rows: [(&str, Vec<Frame>, Vec<Frame>); 4] = [
+        ("PING", vec![], vec![ping]),
+        ("SETTINGS", vec![], vec![settings]),
+        (
+            "CONTINUATION",
+            vec![Frame::headers([]).unfinished()],
+            vec![Frame::continuation([]).unfinished()],
+        ),
+        ("empty DATA", vec![Frame::head(&ok().raw())], vec![empty]),
+    ];
+    for (name, first, frames) in rows {
+        let flood = Step::SendFlood { frames: again(&frames, 500), at_most: 400_000_000 };
+        let steps = vec![Step::Preface(Http2::new()), Step::ReadRequest, Step::Send(first), flood];
+        let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
+        let client = client(&on, Duration::from_millis(500));
+        let began = Instant::now();
+        let call = client.get(server.url("/")).max_attempts(NonZeroU32::MIN);
+        let error = call.timeout(Duration::from_secs(3)).send().await.unwrap_err();
+        assert!(began.elapsed() < SOON, "R-X-8: {name}: {error}");
+        drop(client);
+        crate::common::until_log(&server, |log| log.open_connections() == 0).await;
+    }
+}
+
+async fn heads_without_an_end_are_a_final_error(on: On) {
+    let long = "v".repeat(2000);
+    let large: Vec<_> = (0..60).map(|_| ("x-name", long.as_str())).collect();
+    let interim = Frame::headers([(":status", "103"), ("link", &long)]);
+    let rows: [(&str, FailureKind, Vec<Frame>, Vec<Frame>); 2] = [
+        (
+            "a head of 120 KB",
+            FailureKind::RemoteProtocol,
+            vec![Frame::headers([(":status", "200")]).unfinished()],
+            vec![Frame::continuation(large).unfinished()],
+        ),
+        ("endless 103", FailureKind::ResponseTooLarge, vec![], vec![interim]),
+    ];
+    for (name, kind, first, frames) in rows {
+        let flood = Step::SendFlood { frames: again(&frames, 10), at_most: 64_000_000 };
+        let steps = vec![Step::Preface(Http2::new()), Step::ReadRequest, Step::Send(first), flood];
+        let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
+        let error = client(&on, SOON).get(server.url("/")).send().await.unwrap_err();
+        assert_eq!((error.kind(), error.attempts().len()), (kind, 1), "R-X-2: {name}: {error}");
+    }
+}
