@@ -122,6 +122,7 @@ mod http2;
 mod judge;
 mod link;
 mod log;
+mod peek;
 mod play;
 mod reply;
 mod report;

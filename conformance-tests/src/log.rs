@@ -50,9 +50,9 @@ impl Log {
 
     /// The largest number of connections that were open at one time.
     ///
-    /// A connection counts from its acceptance until either side closes it. One that the client
-    /// has closed before it opened another is not counted beside it, where the operating system
-    /// lets the server look (everywhere but on Windows) and the server had read all that came.
+    /// A connection counts from its acceptance until either side closes it. On Linux, one that the
+    /// client has closed before it opened another is never counted beside it; on other systems of
+    /// Unix that is so where the server had read all that came.
     pub fn peak_open_connections(&self) -> usize {
         self.peak_open
     }

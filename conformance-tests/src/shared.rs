@@ -6,8 +6,8 @@ use std::net::TcpStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
+use crate::peek::peek_end;
 use crate::request::Head;
-use crate::socket::peek_end;
 use crate::{
     BODY_KEPT, Closing, ConnectionRecord, ErrorCode, Leftover, Log, RequestRecord, TlsRecord,
 };

@@ -1,6 +1,5 @@
 //! One connection's bytes: every read and write has a bound and ends when the server does.
 
-use core::mem::MaybeUninit;
 use core::time::Duration;
 use std::io;
 use std::net::TcpStream;
@@ -257,28 +256,8 @@ impl Socket {
     }
 }
 
-/// How the client has ended a connection of which nothing is left to be read. It does not wait;
-/// where the system has no such question, the answer is that it has not.
-pub(crate) fn peek_end(stream: &TcpStream) -> Option<Closing> {
-    const PEEK: i32 = 0x2;
-    const DONT_WAIT: i32 = if cfg!(any(target_os = "linux", target_os = "android")) {
-        0x40
-    } else {
-        0x80 // The BSDs and their kin, macOS among them.
-    };
-    if !cfg!(unix) {
-        return None;
-    }
-    let mut byte = [MaybeUninit::uninit()];
-    match SockRef::from(stream).recv_with_flags(&mut byte, PEEK | DONT_WAIT) {
-        Ok(0) => Some(Closing::ByPeer),
-        Err(error) if !is_pause(&error) => Some(Closing::ResetByPeer),
-        Ok(_) | Err(_) => None,
-    }
-}
-
 /// Whether a system call has only come to the end of its slice.
-fn is_pause(error: &io::Error) -> bool {
+pub(crate) fn is_pause(error: &io::Error) -> bool {
     matches!(
         error.kind(),
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut | io::ErrorKind::Interrupted

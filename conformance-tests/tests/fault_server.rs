@@ -250,3 +250,19 @@ fn connections_one_after_the_other_are_never_open_together() {
     let log = server.finish().unwrap();
     assert_eq!((log.connections().len(), log.peak_open_connections()), (200, 1));
 }
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nor_are_those_that_end_with_something_unread() {
+    // The first list never reads; each client says something before it goes.
+    let stall = || vec![Step::Stall { at_most: SOON }, Step::CloseUnread];
+    let server = FaultServer::start(Script::connections(vec![stall(), stall(), stall()])).unwrap();
+    for _ in 0..3 {
+        let client = send(&server, b"farewell").unwrap();
+        client.shutdown(Shutdown::Both).unwrap();
+        drop(client);
+    }
+    until(&server, |log| log.connections().len() == 3);
+    assert_eq!(server.log().open_connections(), 0);
+    assert_eq!(server.finish().unwrap().peak_open_connections(), 1);
+}
