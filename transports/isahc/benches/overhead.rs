@@ -5,7 +5,8 @@
 //! it comes, or, for a POST, one that keeps no connection, as the transport does.
 //!
 //! The server is in this process, the load in one of its own, so that its CPU time, the system's
-//! part included, is that of the clients alone. Both stacks are timed by turns; the ratio is the
+//! part included, is that of the clients alone. Both processes share one CPU, because on two it is
+//! the wake-ups between them that are measured. Both stacks are timed by turns; the ratio is the
 //! median of the rounds. Instructions are counted under valgrind, in user space, as differences
 //! between two runs of different length, so that what happens once falls out; without valgrind
 //! none are counted.
@@ -31,6 +32,7 @@ use http::{Method, Request};
 use isahc::{AsyncReadResponseExt, HttpClient};
 use redial_client::Client;
 use redial_isahc::IsahcTransport;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 /// How long the two runs are whose difference counts.
@@ -49,10 +51,13 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nHello, worl
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == "--load") {
-        load(&arguments[1], &arguments[2], &arguments[3], arguments[4].parse().unwrap());
+    if let [mode @ ("--time" | "--count"), stack, method, server, requests] =
+        arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
+    {
+        load(mode == "--time", stack, method, server, requests.parse().unwrap());
         return ExitCode::SUCCESS;
     }
+    stay_on_one_cpu();
     let server = serve();
     let mut within = true;
     for method in ["GET", "POST"] {
@@ -88,7 +93,7 @@ fn median(values: &mut [f64]) -> f64 {
 /// Microseconds of CPU for each request.
 fn timed(stack: &str, method: &str, server: SocketAddr) -> f64 {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--load", stack, method, &server.to_string(), &TIMED.to_string()])
+        .args(["--time", stack, method, &server.to_string(), &TIMED.to_string()])
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -104,7 +109,7 @@ fn count(stack: &str, method: &str, server: SocketAddr, requests: usize) -> Opti
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--load", stack, method, &server.to_string(), &requests.to_string()])
+        .args(["--count", stack, method, &server.to_string(), &requests.to_string()])
         .output()
         .ok()?;
     let text = String::from_utf8_lossy(&output.stderr);
@@ -113,8 +118,9 @@ fn count(stack: &str, method: &str, server: SocketAddr, requests: usize) -> Opti
     count.split_whitespace().next()?.parse().ok()
 }
 
-/// Makes so many requests, one after the other, and prints what each took of the CPU's time.
-fn load(stack: &str, method: &str, server: &str, requests: usize) {
+/// Makes so many requests, one after the other; where that is wanted, prints what each took of the
+/// CPU's time.
+fn load(timed: bool, stack: &str, method: &str, server: &str, requests: usize) {
     let url = format!("http://{server}/");
     let method: Method = method.parse().unwrap();
     match stack {
@@ -123,7 +129,7 @@ fn load(stack: &str, method: &str, server: &str, requests: usize) {
             let keeps = method == Method::GET;
             let client = if keeps { builder } else { builder.connection_cache_size(0) };
             let client = client.build().unwrap();
-            repeat(requests, || async {
+            repeat(timed, requests, || async {
                 let request = Request::builder().method(&method).uri(&url).body(()).unwrap();
                 let mut response = client.send_async(request).await.unwrap();
                 response.bytes().await.unwrap().len()
@@ -131,7 +137,7 @@ fn load(stack: &str, method: &str, server: &str, requests: usize) {
         }
         _ => {
             let client = Client::builder(IsahcTransport::new().unwrap()).build().unwrap();
-            repeat(requests, || async {
+            repeat(timed, requests, || async {
                 let response = client.call(method.clone(), &url).send().await.unwrap();
                 response.body().len()
             });
@@ -139,17 +145,32 @@ fn load(stack: &str, method: &str, server: &str, requests: usize) {
     }
 }
 
-fn repeat<F: Future<Output = usize>>(requests: usize, request: impl Fn() -> F) {
-    smol::block_on(async {
-        let mut began = Duration::ZERO;
-        for number in 0..WARM + requests {
-            if number == WARM {
-                began = cpu_time();
+fn repeat<F: Future<Output = usize>>(timed: bool, requests: usize, request: impl Fn() -> F) {
+    // One that parks and drives no reactor: of that neither has any use.
+    let run = |requests| {
+        smol::future::block_on(async {
+            for _ in 0..requests {
+                assert_eq!(request().await, 13);
             }
-            assert_eq!(request().await, 13);
-        }
+        });
+    };
+    if timed {
+        run(WARM);
+        let began = cpu_time();
+        run(requests);
         println!("{}", (cpu_time() - began).as_secs_f64() * 1e6 / requests as f64);
-    });
+    } else {
+        run(requests);
+    }
+}
+
+/// Keeps this process, and those that it starts, on the last CPU that it may have.
+fn stay_on_one_cpu() {
+    let allowed = sched_getaffinity(None).unwrap();
+    let last = (0..CpuSet::MAX_CPU).rev().find(|cpu| allowed.is_set(*cpu)).unwrap();
+    let mut one = CpuSet::new();
+    one.set(last);
+    sched_setaffinity(None, &one).unwrap();
 }
 
 /// What this process has had of the CPU, in user space and in the system.

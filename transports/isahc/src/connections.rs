@@ -134,8 +134,10 @@ impl Connections {
                 state.totals.expired_total += closed;
             }
         } else {
-            let requests = state.ledger.kept();
-            state.totals.expired_total += state.ports.idle(requests) as u64;
+            if !state.closed {
+                let requests = state.ledger.kept();
+                state.totals.expired_total += state.ports.idle(requests) as u64;
+            }
             let former = self.replace(&mut state);
             drop(state);
             // Where only curl has requests on it, whose callers have gone, this waits for its

@@ -198,8 +198,9 @@ declare! {
         requirements: ["R-T-7"],
         rows: [],
         instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \
-                  or after the read timeout and 5 s",
-        because: "isahc's `handler.rs` looks for a dropped future in its callbacks alone",
+                  or after the read timeout and 5 s, and 5 s more where bytes had moved before",
+        because: "isahc's `handler.rs` looks for a dropped future in its callbacks alone; \
+                  `lib/speedcheck.c` looks back so far",
         shown_by: "dropped::a_dropped_request_to_a_silent_server_frees_its_slot_with_the_reaper",
     }
     {

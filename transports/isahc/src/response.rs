@@ -19,6 +19,9 @@ use crate::watch::Watch;
 const PIECE: usize = 16 * 1024;
 
 /// A response body that holds its slot until its end.
+///
+/// The end is curl's word, also where the length says that there is no more: until then curl is
+/// busy with the request, and whoever made another would only stand in its way.
 pub(crate) struct Reading {
     /// Here until the end. The body is dropped before the slot: it has a handle of its own.
     source: Option<(AsyncBody, Lease)>,
@@ -68,24 +71,28 @@ impl Reading {
             Poll::Ready(Ok(length)) => {
                 buffer.truncate(length);
                 self.left = self.left.map(|left| left.saturating_sub(length as u64));
-                if let Err(kind) = self.watch.progressed() {
-                    return Poll::Ready(Some(Err(self.timed_out(kind))));
+                match self.watch.progressed() {
+                    Ok(()) => Poll::Ready(Some(Ok(buffer.freeze()))),
+                    Err(kind) => Poll::Ready(Some(Err(self.timed_out(kind)))),
                 }
-                if self.left == Some(0) {
-                    self.source = None;
-                }
-                Poll::Ready(Some(Ok(buffer.freeze())))
             }
             Poll::Ready(Err(error)) => {
                 let error = classify::in_body(&error, &self.watch);
                 self.source = None;
-                Poll::Ready(Some(Err(error)))
+                Poll::Ready(self.is_short().then_some(Err(error)))
             }
             Poll::Pending => {
                 let kind = ready!(self.watch.poll(context));
-                Poll::Ready(Some(Err(self.timed_out(kind))))
+                let error = self.timed_out(kind);
+                Poll::Ready(self.is_short().then_some(Err(error)))
             }
         }
+    }
+
+    /// Whether there is more to come, as far as is known. What becomes of the connection after a
+    /// body that is whole by its length, is no matter of that body's.
+    fn is_short(&self) -> bool {
+        self.left != Some(0)
     }
 
     /// That the body has ended before its length, which curl tells of every length that it can

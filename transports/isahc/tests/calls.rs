@@ -13,6 +13,8 @@ mod common;
 use core::error::Error as _;
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::thread;
 use std::time::Instant;
@@ -166,26 +168,42 @@ fn calls_are_retried_and_keep_their_history() {
 #[test]
 fn nothing_is_followed_decoded_or_kept_for_the_server() {
     let moved = Reply::status(302).header("location", "/elsewhere").header("set-cookie", "a=b");
-    let server = replies([moved, ok().header("content-encoding", "gzip")]);
+    let denied = Reply::status(401).header("www-authenticate", "Basic realm=\"a\"");
+    let server = replies([moved, ok().header("content-encoding", "gzip"), denied, ok()]);
     let client = client();
     let response = block_on(client.get(server.url("/")).send()).unwrap();
     assert_eq!(response.status(), 302);
     let response = block_on(client.get(server.url("/2")).send()).unwrap();
     assert_eq!(response.text(), "ok");
-    let log = finish(server);
-    assert_eq!(log.requests()[1].header("cookie"), None);
-    assert_eq!(log.requests()[1].header("accept-encoding"), None);
+    let response = block_on(client.get(server.url("/3")).send()).unwrap();
+    assert_eq!(response.status(), 401);
+    let response = block_on(client.post(server.url("/4")).body("four").send()).unwrap();
+    assert_eq!(response.text(), "ok");
+    for request in finish(server).requests() {
+        for name in ["cookie", "accept-encoding", "authorization", "proxy-authorization"] {
+            assert_eq!(request.header(name), None, "R-C-13: {}", request.target);
+        }
+    }
 }
 
-/// R-C-13: the test above again, in a process whose environment names proxies that are none.
+/// R-C-13: the test above again, in a process whose environment names proxies that are none, and
+/// whose home has a password for everybody.
 #[test]
-fn the_environment_names_no_proxy() {
+fn the_environment_names_no_proxy_and_no_password() {
     const CHILD: &str = "nothing_is_followed_decoded_or_kept_for_the_server";
+    let home = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    fs::write(home.join(".netrc"), "default login somebody password secret\n").unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap());
     for name in ["http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         child.env(name, "http://127.0.0.1:1");
     }
-    let output = child.env_remove("no_proxy").args(["--exact", CHILD]).output().unwrap();
+    let output = child
+        .env("HOME", home)
+        .env_remove("no_proxy")
+        .env("NO_PROXY", "")
+        .args(["--exact", CHILD])
+        .output()
+        .unwrap();
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && text.contains("1 passed"), "{text}");
 }
