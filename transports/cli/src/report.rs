@@ -116,7 +116,8 @@ impl ReportFile {
         self.replace(json.as_bytes())
     }
 
-    fn replace(&mut self, text: &[u8]) -> Result<(), Failure> {
+    /// Puts this in place of what is in the file.
+    pub(crate) fn replace(&mut self, text: &[u8]) -> Result<(), Failure> {
         // A pipe or a terminal has no length; what cannot be cut is written to as it is.
         let is_file = self.file.metadata().is_ok_and(|metadata| metadata.is_file());
         let cut = if is_file { self.file.set_len(0) } else { Ok(()) };

@@ -7,18 +7,17 @@ mod plot;
 mod progress;
 mod table;
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use redial_sim::Seed;
 use redial_sim::fleet::{self, Scenario};
-use serde::Serialize;
 
 pub(crate) use self::arguments::SimulateArguments;
 use self::contests::Contests;
 use self::fleets::Fleets;
 use self::plot::Format;
 use crate::Failure;
+use crate::report::ReportFile;
 use crate::streams::say;
 
 /// The built-in scenarios of fleets.
@@ -34,19 +33,21 @@ pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure
     if arguments.print {
         return print(arguments);
     }
+    let play = Play::of(arguments)?;
     // Known before anything is played, because that may take a minute.
     let format = arguments.plot.as_deref().map(Format::of).transpose()?;
-    let play = Play::of(arguments)?;
+    let plot = arguments.plot.as_deref().map(ReportFile::open).transpose()?;
+    let json = arguments.json.as_deref().map(ReportFile::open).transpose()?;
     let played = play.once();
     if arguments.check_determinism {
         compare(&played.fingerprint(), &play.once().fingerprint())?;
     }
     say(format_args!("{}\n", played.table().trim_end()))?;
-    if let Some(path) = &arguments.json {
-        played.write_json(path)?;
+    if let Some(mut file) = json {
+        played.write_json(&mut file)?;
     }
-    if let (Some(path), Some(format)) = (&arguments.plot, format) {
-        played.draw(path, format)?;
+    if let (Some(mut file), Some(format)) = (plot, format) {
+        file.replace(&played.draw(format)?)?;
     }
     match played.violation() {
         Some(violation) => Err(Failure::failed(violation)),
@@ -136,19 +137,19 @@ impl Played {
         }
     }
 
-    fn write_json(&self, path: &Path) -> Result<(), Failure> {
+    fn write_json(&self, file: &mut ReportFile) -> Result<(), Failure> {
         match self {
-            Self::Contests(contests) => write_json(path, &contests.json()),
-            Self::Fleets(fleets) => write_json(path, &fleets.json()),
+            Self::Contests(contests) => file.write(&contests.json()),
+            Self::Fleets(fleets) => file.write(&fleets.json()),
         }
     }
 
-    fn draw(&self, path: &Path, format: Format) -> Result<(), Failure> {
+    fn draw(&self, format: Format) -> Result<Vec<u8>, Failure> {
         let drawn = match self {
-            Self::Contests(contests) => plot::contests(contests, path, format),
-            Self::Fleets(fleets) => plot::fleets(fleets, path, format),
+            Self::Contests(contests) => plot::contests(contests, format),
+            Self::Fleets(fleets) => plot::fleets(fleets, format),
         };
-        drawn.map_err(|why| unwritten("plot", path, &why))
+        drawn.map_err(|why| Failure::trouble(format!("the plot could not be drawn: {why}")))
     }
 }
 
@@ -181,16 +182,6 @@ fn compare(once: &[(String, u64)], again: &[(String, u64)]) -> Result<(), Failur
         ))),
         None => Ok(()),
     }
-}
-
-fn write_json<T: Serialize>(path: &Path, figures: &T) -> Result<(), Failure> {
-    let json = serde_json::to_string_pretty(figures);
-    let json = json.map_err(|error| unwritten("figures", path, &error))?;
-    std::fs::write(path, json + "\n").map_err(|error| unwritten("figures", path, &error))
-}
-
-fn unwritten(what: &str, path: &Path, error: &dyn core::fmt::Display) -> Failure {
-    Failure::trouble(format!("the {what} {} could not be written: {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -51,8 +51,8 @@ pub(super) trait Picture {
     fn draw<DB: DrawingBackend>(&self, area: &DrawingArea<DB, Shift>) -> Drawn<DB>;
 }
 
-/// Draws a picture into a file.
-pub(super) fn write(picture: &impl Picture, path: &Path, format: Format) -> Result<(), String> {
+/// Draws a picture, and answers the bytes of its file.
+pub(super) fn paint(picture: &impl Picture, format: Format) -> Result<Vec<u8>, String> {
     for (style, font) in
         [(FontStyle::Normal, dejavu::sans::regular()), (FontStyle::Bold, dejavu::sans::bold())]
     {
@@ -62,10 +62,26 @@ pub(super) fn write(picture: &impl Picture, path: &Path, format: Format) -> Resu
         Format::Svg => {
             let mut svg = String::new();
             on(SVGBackend::with_string(&mut svg, SIZE), picture)?;
-            std::fs::write(path, svg).map_err(|error| error.to_string())
+            Ok(svg.into_bytes())
         }
-        Format::Png => on(BitMapBackend::new(path, SIZE), picture),
+        Format::Png => {
+            let (width, height) = SIZE;
+            let mut pixels = vec![0; width as usize * height as usize * 3];
+            on(BitMapBackend::with_buffer(&mut pixels, SIZE), picture)?;
+            png(&pixels).map_err(|error| error.to_string())
+        }
     }
+}
+
+/// Pixels of three bytes each, as a PNG.
+fn png(pixels: &[u8]) -> Result<Vec<u8>, png::EncodingError> {
+    let mut bytes = Vec::new();
+    let mut encoder = png::Encoder::new(&mut bytes, SIZE.0, SIZE.1);
+    encoder.set_color(png::ColorType::Rgb);
+    let mut writer = encoder.write_header()?;
+    writer.write_image_data(pixels)?;
+    writer.finish()?;
+    Ok(bytes)
 }
 
 fn on<DB: DrawingBackend>(backend: DB, picture: &impl Picture) -> Result<(), String> {

@@ -1,7 +1,5 @@
 //! Work and time of the contests, over the number of clients.
 
-use std::path::Path;
-
 use plotters::chart::ChartBuilder;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
@@ -15,13 +13,12 @@ use super::fleets::{draw, widest_first};
 use super::style::{FAINT, GRID, INK, Look, look};
 use crate::simulate::contests::{Contests, Point};
 
-/// Draws what was played into a file.
+/// Draws what was played, and answers the bytes of the file.
 pub(in crate::simulate) fn contests(
     contests: &Contests,
-    path: &Path,
     format: Format,
-) -> Result<(), String> {
-    canvas::write(&WorkAndTime(contests), path, format)
+) -> Result<Vec<u8>, String> {
+    canvas::paint(&WorkAndTime(contests), format)
 }
 
 struct WorkAndTime<'a>(&'a Contests);

@@ -1,7 +1,5 @@
 //! Load, goodput and retries over time, all contenders in each.
 
-use std::path::Path;
-
 use plotters::chart::ChartBuilder;
 use plotters::coord::Shift;
 use plotters::drawing::DrawingArea;
@@ -15,13 +13,9 @@ use super::canvas::{self, Drawn, Format, Picture, SIZE, bold, frame, legend, sha
 use super::style::{FAINT, GRID, INK, Look, SHADE, look};
 use crate::simulate::fleets::Fleets;
 
-/// Draws what was played into a file.
-pub(in crate::simulate) fn fleets(
-    fleets: &Fleets,
-    path: &Path,
-    format: Format,
-) -> Result<(), String> {
-    canvas::write(&OverTime(fleets), path, format)
+/// Draws what was played, and answers the bytes of the file.
+pub(in crate::simulate) fn fleets(fleets: &Fleets, format: Format) -> Result<Vec<u8>, String> {
+    canvas::paint(&OverTime(fleets), format)
 }
 
 struct OverTime<'a>(&'a Fleets);
