@@ -63,7 +63,7 @@ impl Backoff {
     }
 
     const fn of(shape: Shape, least_cap: u64) -> Self {
-        let cap = if least_cap > Self::DEFAULT_CAP { least_cap } else { Self::DEFAULT_CAP };
+        let cap = larger(least_cap, Self::DEFAULT_CAP);
         let jitter = Jitter::DEFAULT;
         Self { shape, jitter, doublings: shape.doublings(cap), takes: jitter.takes(), cap }
     }
@@ -316,6 +316,11 @@ impl fmt::Display for BackoffError {
 }
 
 impl core::error::Error for BackoffError {}
+
+/// The larger of two numbers: `Ord::max` cannot be called in constants.
+pub(crate) const fn larger(one: u64, other: u64) -> u64 {
+    if one > other { one } else { other }
+}
 
 /// `share` percent of `whole`, rounded down; it saturates.
 pub(crate) fn percent(whole: u64, share: u8) -> u64 {

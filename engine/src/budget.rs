@@ -3,6 +3,7 @@
 use core::fmt;
 use core::num::NonZeroU32;
 
+use crate::backoff::larger;
 use crate::policy::Class;
 use crate::time::Timestamp;
 
@@ -216,8 +217,7 @@ impl Budget {
         let (deposit, cost) =
             if ratio_ppm == 0 { (0, TOKEN) } else { (TOKEN, per_retry(ratio_ppm)) };
         let reserve = min_retries_per_second as u64 * ttl_seconds as u64;
-        let retries = if reserve > burst as u64 { reserve } else { burst as u64 };
-        let capacity = retries.saturating_mul(cost as u64);
+        let capacity = larger(reserve, burst as u64).saturating_mul(cost as u64);
         if capacity > MAX_CAPACITY as u64 * TOKEN as u64 {
             return Err(BudgetError::Capacity { tokens: capacity / TOKEN as u64 });
         }

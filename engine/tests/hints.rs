@@ -52,6 +52,8 @@ fn retry_after_is_seconds_or_a_date_and_nothing_else() {
         ("120", Some(secs(120))),
         ("1", Some(secs(1))),
         ("007", Some(secs(7))),
+        ("1:", None),
+        ("1/", None),
         (" 7", Some(secs(7))),
         ("\t7 \t", Some(secs(7))),
         ("18446744073", Some(secs(18_446_744_073))),

@@ -129,7 +129,8 @@ impl Call {
 }
 
 fn utf8(argument: &OsStr) -> Result<&str, Failure> {
-    argument.to_str().ok_or_else(|| Failure::usage(format!("{argument:?} is not UTF-8")))
+    // What it says instead is not shown: a URL can have secrets in it.
+    argument.to_str().ok_or_else(|| Failure::usage("a method or URL is not UTF-8"))
 }
 
 /// A URL without what may be secret: credentials and query. Whether it can be called is the
@@ -146,12 +147,16 @@ fn shown(text: &str) -> Result<String, Failure> {
     Ok(format!("{}://{host}{port}{}", url.scheme(), url.path()))
 }
 
+/// A header that was written as in HTTP. What cannot be one is not shown beyond its name: values
+/// can be secret.
 fn header(line: &str) -> Result<(HeaderName, HeaderValue), Failure> {
     let (name, value) = line
         .split_once(':')
-        .ok_or_else(|| Failure::usage(format!("{line:?} is no header: write 'Name: value'")))?;
-    let name = name.trim().parse::<HeaderName>();
-    let name = name.map_err(|error| Failure::usage(format!("{line:?} is no header: {error}")))?;
+        .ok_or_else(|| Failure::usage("a header has no colon: write 'Name: value'"))?;
+    let name = name.trim();
+    let name = name
+        .parse::<HeaderName>()
+        .map_err(|error| Failure::usage(format!("{name:?} is no header's name: {error}")))?;
     let mut value = value.trim().parse::<HeaderValue>().map_err(|_| {
         Failure::usage(format!("the value of header {name} has characters that none may have"))
     })?;
