@@ -12,6 +12,7 @@ mod bodies;
 mod calls;
 mod cancel;
 mod common;
+mod dial;
 mod dropped;
 mod failing;
 mod hostile;

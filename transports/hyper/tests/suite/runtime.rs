@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_io::{AsyncRead, AsyncWrite};
+use futures_util::FutureExt as _;
 use redial_async_std::AsyncStd;
 use redial_client::BoxFuture;
 use redial_engine::Timestamp;
@@ -45,16 +46,24 @@ pub(crate) struct TestRuntime {
     sockets: Arc<Gauge>,
     tasks: Arc<Gauge>,
     slow: Option<(SocketAddr, Duration)>,
+    /// What every name resolves to, where that is not left to the runtime.
+    addresses: Option<Arc<[SocketAddr]>>,
 }
 
 impl TestRuntime {
     pub(crate) fn new(base: Base) -> Self {
-        Self { base, sockets: Arc::default(), tasks: Arc::default(), slow: None }
+        Self { base, sockets: Arc::default(), tasks: Arc::default(), slow: None, addresses: None }
     }
 
     /// Connecting to this address takes so long.
     pub(crate) fn slow(mut self, address: SocketAddr, delay: Duration) -> Self {
         self.slow = Some((address, delay));
+        self
+    }
+
+    /// Every name has these addresses.
+    pub(crate) fn resolving_to(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
+        self.addresses = Some(addresses.into_iter().collect());
         self
     }
 
@@ -77,7 +86,10 @@ impl Runtime for TestRuntime {
     }
 
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>> {
-        each!(&self.base, runtime => runtime.resolve(host, port))
+        match &self.addresses {
+            Some(addresses) => core::future::ready(Ok(addresses.to_vec())).boxed(),
+            None => each!(&self.base, runtime => runtime.resolve(host, port)),
+        }
     }
 
     fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<TestSocket>> {
