@@ -134,6 +134,8 @@ mod scenarios;
 mod script;
 mod server;
 mod shared;
+#[cfg(feature = "simulated")]
+pub mod simulated;
 mod socket;
 mod step;
 mod subject;

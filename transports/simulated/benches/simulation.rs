@@ -17,7 +17,7 @@ use rustix::time::{ClockId, clock_gettime};
 const ROUNDS: u32 = 5;
 
 fn main() {
-    let calls = measure(Level::Messages, 20_000, 1);
+    let calls = measure(Level::Messages, 20_000, 100);
     println!("messages, client and driver: {calls:>9.0} calls/s     (goal 300000)");
     let calls = measure(Level::Bytes, 4_000, 100);
     println!("bytes, HTTP/1.1:             {:>9.0} attempts/s  (goal 100000)", calls * 4.0);

@@ -11,7 +11,7 @@ use core::net::SocketAddr;
 use core::time::Duration;
 
 pub use self::runtime::Virtual;
-pub use self::socket::Socket;
+pub use self::socket::{Peer, Socket};
 
 /// The other end of the network.
 pub trait Host: Send + Sync + 'static {
@@ -24,8 +24,8 @@ pub trait Host: Send + Sync + 'static {
     /// How bytes of this connection travel.
     fn link(&self) -> Link;
 
-    /// A connection stands: this is the host's end of it.
-    fn accept(&self, socket: Socket);
+    /// A connection to this address stands: this is the host's end of it.
+    fn accept(&self, address: SocketAddr, socket: Socket);
 }
 
 /// How an answer to a name or a connection comes.

@@ -20,7 +20,7 @@ pub(super) struct Pipe {
     last: Timestamp,
     /// When the reader finds the end.
     end: Option<Timestamp>,
-    /// When the reader finds the connection broken; what is unread then is lost.
+    /// When the reader finds the connection broken.
     reset: Option<Timestamp>,
     /// Whether the reader is gone.
     unread: bool,
@@ -60,9 +60,6 @@ impl Pipe {
         time: &VirtualTime,
     ) -> Poll<io::Result<usize>> {
         let now = time.now();
-        if self.is_reset(now) {
-            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
-        }
         if let Some(segment) = self.segments.front_mut().filter(|segment| segment.at <= now) {
             let rest = segment.bytes.get(segment.read..).unwrap_or_default();
             let taken = rest.len().min(buffer.len());
@@ -78,6 +75,10 @@ impl Pipe {
                 writer.wake();
             }
             return Poll::Ready(Ok(taken));
+        }
+        // What came before a reset can be read, as a kernel has it.
+        if self.is_reset(now) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         }
         if self.segments.is_empty() && self.end.is_some_and(|end| end <= now) {
             return Poll::Ready(Ok(0));
@@ -139,10 +140,11 @@ impl Pipe {
         }
     }
 
-    /// The connection breaks. The reader learns that at this time, and the writer too.
+    /// The connection breaks. The reader learns that at this time, after what was sent before.
     pub(super) fn break_off(&mut self, at: Timestamp, time: &VirtualTime) {
-        if self.reset.is_none_or(|reset| at < reset) {
-            self.reset = Some(at);
+        if self.reset.is_none() {
+            self.last = self.last.max(at);
+            self.reset = Some(self.last);
             self.arm(time);
             if let Some(writer) = self.writer.take() {
                 writer.wake();
@@ -168,6 +170,11 @@ impl Pipe {
 
     pub(super) fn is_reset(&self, now: Timestamp) -> bool {
         self.reset.is_some_and(|reset| reset <= now)
+    }
+
+    /// Whether the end has arrived, in whatever way.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.is_reset(now) || self.end.is_some_and(|end| end <= now)
     }
 
     pub(super) const fn is_finished(&self) -> bool {

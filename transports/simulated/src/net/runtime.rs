@@ -65,7 +65,7 @@ impl Runtime for Virtual {
         Box::pin(async move {
             answered(dial, &this.time, io::ErrorKind::ConnectionRefused).await?;
             let (ours, theirs) = Socket::pair(this.host.link(), &this.time, open);
-            this.host.accept(theirs);
+            this.host.accept(address, theirs);
             Ok(ours)
         })
     }

@@ -102,12 +102,50 @@ impl Socket {
         outgoing.break_off(at, &self.time);
     }
 
+    /// Closes the connection in good order, also where something was left unread.
+    pub fn close_in_order(self) {
+        let at = self.time.now().saturating_add(self.link.latency);
+        let mut connection = lock(&self.connection);
+        let (incoming, outgoing) = connection.of(self.side);
+        incoming.abandon();
+        outgoing.finish(at, &self.time);
+    }
+
+    /// What can be asked of the other end without reading.
+    pub fn peer(&self) -> Peer {
+        let connection = Arc::clone(&self.connection);
+        Peer { connection, time: self.time.clone(), side: self.side }
+    }
+
     /// Closes the connection, and has the other end find that out at once: as when it had been
     /// closed some time ago, and nobody had looked.
     pub fn close_at_once(self) {
         let mut connection = lock(&self.connection);
         let (_, outgoing) = connection.of(self.side);
         outgoing.finish(self.time.now(), &self.time);
+    }
+}
+
+/// The other end of a connection, seen from one that need not read to see it.
+#[derive(Clone)]
+pub struct Peer {
+    connection: Arc<Mutex<Connection>>,
+    time: VirtualTime,
+    side: Side,
+}
+
+impl Peer {
+    /// Whether it has closed or broken the connection, and that has arrived here.
+    pub fn is_gone(&self) -> bool {
+        let mut connection = lock(&self.connection);
+        let (incoming, _) = connection.of(self.side);
+        incoming.is_over(self.time.now())
+    }
+}
+
+impl fmt::Debug for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peer").field("gone", &self.is_gone()).finish()
     }
 }
 

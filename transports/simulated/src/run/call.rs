@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_core::Stream;
 use redial_client::{Body, BoxError, Client, RequestBuilder, race};
+use redial_engine::Timestamp;
 
 use super::world::World;
 use crate::referee::Sometimes;
@@ -40,12 +41,24 @@ pub(super) fn request_body(call: u32, length: u32) -> Bytes {
     Bytes::from_static(TEXT.get(from..from + length as usize).unwrap_or_default())
 }
 
-/// Makes a call when its time has come, and drops it when that has come.
-pub(super) async fn make(world: Arc<World>, client: Client, index: u32, plan: CallPlan) {
+/// Makes every call when its time has come: until then it takes no memory.
+pub(super) async fn make_all(world: Arc<World>, client: Client) {
     let time = world.time();
-    if plan.at > 0 {
-        time.sleep(millis(plan.at)).await;
+    let mut plans: Vec<(u32, CallPlan)> = (0..).zip(world.scenario().calls.clone()).collect();
+    // Of two at the same time the one that was written down first is made first.
+    plans.sort_by_key(|(_, plan)| plan.at);
+    for (index, plan) in plans {
+        let at = Timestamp::ORIGIN.saturating_add(millis(plan.at));
+        if at > time.now() {
+            time.sleep_until(at).await;
+        }
+        time.spawn(make(Arc::clone(&world), client.clone(), index, plan));
     }
+}
+
+/// Makes a call, and drops it when the time for that has come.
+async fn make(world: Arc<World>, client: Client, index: u32, plan: CallPlan) {
+    let time = world.time();
     let mut future = pin!(request(&world, &client, index, plan).send());
     world.lock().referee.began(index, world.now());
     let watched = poll_fn(|context| world.on_behalf_of(index, || future.as_mut().poll(context)));

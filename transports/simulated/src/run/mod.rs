@@ -192,10 +192,7 @@ fn client(
 }
 
 fn carry_out(executor: &mut Executor, world: &Arc<World>, client: &Client, scenario: &Scenario) {
-    for (index, plan) in (0..).zip(&scenario.calls) {
-        let call = call::make(Arc::clone(world), client.clone(), index, *plan);
-        world.time().spawn(call);
-    }
+    world.time().spawn(call::make_all(Arc::clone(world), client.clone()));
     for step in &scenario.steps {
         world.time().spawn(call::step(Arc::clone(world), *step));
     }

@@ -33,13 +33,14 @@ impl Transport for Watched {
 
     fn send(&self, mut exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
         let (call, now) = (self.world.current(), self.world.now());
+        let mut inner = self.world.lock();
         let mut send = 0;
         if call != NOBODY {
-            let mut inner = self.world.lock();
             send = inner.referee.sent(call, exchange.cutoff, now);
             inner.tell();
         }
-        self.world.lock().sending = (call, send);
+        inner.sending = (call, send);
+        drop(inner);
         if let Some(origin) = &self.origin {
             let headers = exchange.request.headers_mut();
             headers.insert(HeaderName::from_static(SEND), HeaderValue::from(send));

@@ -2,6 +2,7 @@
 
 mod expand;
 mod fault;
+mod follow;
 mod text;
 
 use core::time::Duration;
@@ -9,6 +10,7 @@ use core::time::Duration;
 use redial_engine::{Backoff, Budget, BudgetError, Jitter, PolicyError, Replay, StandardPolicy};
 
 pub use self::fault::Fault;
+pub use self::follow::Unfollowable;
 pub use self::text::Unreadable;
 use crate::rng::Seed;
 

@@ -103,7 +103,7 @@ impl Host for Network {
         Link { latency: millis(scenario.latency) / 4, segment, window: 2_048 }
     }
 
-    fn accept(&self, socket: Socket) {
+    fn accept(&self, _: SocketAddr, socket: Socket) {
         let origin = Arc::clone(&self.0);
         self.0.world.time().spawn(serve(origin, Incoming::new(socket)));
     }

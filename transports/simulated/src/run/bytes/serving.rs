@@ -97,7 +97,11 @@ async fn answer(
         Some(fault) => {
             let (text, broken) = part(fault, &body);
             incoming.socket.write_all(text.as_bytes()).await.ok()?;
-            break_off(origin, incoming, broken).await;
+            match broken {
+                Broken::Closed => {}
+                Broken::Silent => incoming.say_nothing().await,
+                Broken::Reset => incoming.socket.reset(),
+            }
             None
         }
     }
@@ -137,18 +141,6 @@ fn part(fault: Fault, body: &Bytes) -> (String, Broken) {
         "this is no HTTP\r\n\r\n".to_owned()
     };
     (text, Broken::of(fault))
-}
-
-async fn break_off(origin: &Origin, incoming: Incoming, broken: Broken) {
-    match broken {
-        Broken::Closed => {}
-        Broken::Silent => incoming.say_nothing().await,
-        Broken::Reset => {
-            // What was sent is to arrive first.
-            origin.world.time().sleep(millis(origin.world.scenario().latency)).await;
-            incoming.socket.reset();
-        }
-    }
 }
 
 /// How the end of a body is told.
