@@ -41,9 +41,12 @@ fn a_trace_is_followed_to_the_same_trace() {
 fn decisions(records: &[Record], call: u32) -> Vec<String> {
     let own = records.iter().filter(|record| record.call == call);
     let kept = own.filter(|record| record.event != Event::Processed);
-    kept.map(|record| match record.event {
-        Event::Waits { cause, .. } => format!("a{} waits {}", record.attempt, cause.name()),
-        event => format!("a{} {event}", record.attempt),
+    kept.map(|record| {
+        let Record { attempt, event, .. } = record;
+        if let Event::Waits { cause, .. } = event {
+            return format!("a{attempt} waits {}", cause.name());
+        }
+        format!("a{attempt} {event}")
     })
     .collect()
 }
