@@ -17,7 +17,7 @@ fn scenario(name: &str, requirements: &[&'static str], title: &str) -> Scenario 
 }
 
 /// The limit of these rows: far above what a call takes, far below the other timeouts.
-const LIMIT: Duration = millis(250);
+const LIMIT: Duration = millis(500);
 
 /// When a call that is cut off by [`LIMIT`] must be over, on a machine that is busy.
 const SOON: Duration = seconds(3);
