@@ -22,15 +22,18 @@ mod load;
 mod model;
 mod run;
 mod scenario;
+mod serving;
+mod world;
 
 pub use self::checks::Violation;
 pub use self::figures::{Bin, Report, Totals};
 pub use self::latency::Latency;
 pub use self::model::{
-    Answer, Delay, Fault, LogNormal, Normal, RateLimit, Server, Serving, SlowStart, Span, Window,
+    Delay, Fault, LogNormal, Normal, RateLimit, Server, SlowStart, Span, Window,
 };
 pub use self::run::{Progress, run};
 pub use self::scenario::{Closed, Contender, Load, Open, Scenario, ScenarioError, Spike, Timeouts};
+pub use self::serving::{Answer, Serving};
 
 /// The scenario `storm`: a million clients, and an outage of 30 s.
 pub const STORM: &str = include_str!("../scenarios/storm.toml");
