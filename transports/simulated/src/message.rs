@@ -87,6 +87,14 @@ pub struct Reply {
     pub reused: bool,
 }
 
+impl Reply {
+    /// A response with this status, without headers and body, on a fresh connection.
+    pub fn status(status: u16) -> Self {
+        let (headers, body) = (HeaderMap::new(), Bytes::new());
+        Self { status, headers, body, broken: None, reused: false }
+    }
+}
+
 /// How a body goes on that does not end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "a body fails or is silent")]

@@ -7,6 +7,7 @@
 mod bucket;
 mod calls;
 mod coverage;
+mod report;
 mod spec;
 mod violation;
 
@@ -14,13 +15,13 @@ use core::time::Duration;
 
 use redial_client::{AttemptRecord, CallEnd, Error, Response, Wait};
 use redial_engine::{
-    Cutoff, Delivery, Failure, FailureKind, Finality, GiveUp, Outcome, PauseCause, Reason,
-    Timestamp,
+    Cutoff, Failure, FailureKind, Finality, GiveUp, Outcome, PauseCause, Reason, Timestamp,
 };
 
 use self::bucket::Bucket;
-use self::calls::{CallState, Cut, Stage};
+use self::calls::{CallState, Stage};
 pub use self::coverage::{Coverage, Sometimes};
+use self::report::Report;
 use self::spec::{Next, Situation, Spec};
 pub use self::violation::{Invariant, Violation};
 use crate::scenario::{Fault, Level, Scenario, millis};
@@ -414,69 +415,6 @@ impl Referee {
             self.violated(Invariant::Liveness, call, "it never ends".into());
         }
     }
-}
-
-/// What a client says of an attempt, and what is known of it.
-struct Report<'a> {
-    record: &'a AttemptRecord,
-    fault: Option<Fault>,
-    cutoff: Option<Cut>,
-    processed: bool,
-    /// Whether the machine may have been suspended meanwhile.
-    suspended: bool,
-}
-
-impl Report<'_> {
-    /// Whether that may be said of it.
-    fn is_sound(&self, level: Level, now: Timestamp) -> bool {
-        match &self.record.outcome {
-            Outcome::Response { status, .. } => self.is_sound_response(*status, level),
-            Outcome::Failure(failure) => self.is_sound_failure(failure, level, now),
-        }
-    }
-
-    /// No response comes where none was sent, or only part of one.
-    fn is_sound_response(&self, status: u16, level: Level) -> bool {
-        let Some(fault) = self.fault else { return status == 200 };
-        // A fault of the connection spares a request that finds one.
-        let spared = level == Level::Bytes && fault.is_of_the_connection();
-        (spared && status == 200) || (fault.failure().is_none() && status == fault.status())
-    }
-
-    fn is_sound_failure(&self, failure: &Failure, level: Level, now: Timestamp) -> bool {
-        // The claim on which repeating safely rests.
-        if failure.delivery == Delivery::Unsent && self.processed {
-            return false;
-        }
-        if let Some(cutoff) = self.cutoff.filter(|cutoff| cutoff.kind == failure.kind) {
-            return now >= cutoff.at;
-        }
-        let expected = self.fault.and_then(Fault::failure);
-        if expected == Some((failure.kind, failure.delivery)) {
-            return true;
-        }
-        let slow = matches!(self.fault, Some(Fault::Slow { .. }));
-        match level {
-            Level::Messages => slow && failure.kind == FailureKind::ReadTimeout,
-            // A machine that was suspended finds that everything took too long.
-            Level::Bytes => {
-                slow || is_known_race(failure) || (self.suspended && failure.kind.is_timeout())
-            }
-        }
-    }
-}
-
-/// What can happen to a request over a connection that others used before, or wait for.
-fn is_known_race(failure: &Failure) -> bool {
-    const UNCONNECTED: [FailureKind; 4] = [
-        FailureKind::PoolTimeout,
-        FailureKind::Resolve,
-        FailureKind::Connect,
-        FailureKind::ConnectTimeout,
-    ];
-    let unconnected = UNCONNECTED.contains(&failure.kind) && failure.delivery == Delivery::Unsent;
-    let lost = matches!(failure.kind, FailureKind::Closed | FailureKind::Reset);
-    unconnected || (lost && failure.reused)
 }
 
 /// Which rule a reason to give up belongs to.
