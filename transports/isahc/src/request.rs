@@ -102,6 +102,7 @@ pub(crate) fn prepare(
     let always = h2 && !is_repeatable(&head.method);
     frame(&mut headers, &head.method, &body, always);
     let (body, progress) = stream(body, always, clock);
+    let plain = head.uri.scheme_str() == Some("http");
     let mut builder = Request::builder().method(head.method).uri(head.uri);
     if let Some(all) = builder.headers_mut() {
         *all = headers;
@@ -110,8 +111,10 @@ pub(crate) fn prepare(
     let whole_seconds = Duration::from_secs(read.as_secs().saturating_add(1));
     builder = builder
         .connect_timeout(exchange.timeouts.connect.clamp(Duration::from_millis(1), LONGEST))
-        .low_speed_timeout(1, whole_seconds)
-        .proxy_tls_config(held(lease));
+        .low_speed_timeout(1, whole_seconds);
+    // Settings of TLS that this request has no use for; curl is told those of its own anyway.
+    let unused = held(lease);
+    builder = if plain { builder.tls_config(unused) } else { builder.proxy_tls_config(unused) };
     if let Some(cutoff) = exchange.cutoff {
         let left = cutoff.at.saturating_since(clock.now()).saturating_add(AFTER_CUTOFF);
         builder = builder.timeout(left.min(LONGEST));
@@ -123,8 +126,8 @@ pub(crate) fn prepare(
     Ok((request, progress))
 }
 
-/// A slot as the client certificate for proxies, of which there are none: isahc keeps what it
-/// lends curl for just as long as curl has the request, and drops it then.
+/// A slot as a client certificate that nobody asks for, as there is no TLS, or no proxy: isahc keeps
+/// what it lends curl for just as long as curl has the request, and drops it then.
 fn held(lease: &Lease) -> TlsConfig {
     TlsConfig::builder().identity(Identity::from_pem(Held(lease.hold()), None)).build()
 }
