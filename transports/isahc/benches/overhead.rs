@@ -10,6 +10,9 @@
 //! median of the rounds. Instructions are counted under valgrind, in user space, as differences
 //! between two runs of different length, so that what happens once falls out; without valgrind
 //! none are counted.
+//!
+//! The times are for a machine that has nothing else to do: where others use its caches, they say
+//! more about them. The counts are the same on any.
 
 #![allow(
     clippy::expect_used,
