@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::thread;
 
-use redial_conformance::{FaultServer, WIRE_TIMEOUT, WireRow, wire_h1};
+use redial_conformance::{FaultServer, WireRow, wire_h1};
 
 /// How a request of the plain client ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,7 +69,7 @@ fn play(row: &WireRow) -> Result<(), Box<dyn Error + Send + Sync>> {
     let server = FaultServer::start(row.script.clone())?;
     let mut idle = None;
     for number in 1..=row.requests {
-        let outcome = exchange(&server, &mut idle, row.upload)?;
+        let outcome = exchange(&server, &mut idle, row)?;
         if number < row.requests {
             assert_eq!(outcome, Outcome::Response("200"), "{}", row.id);
             thread::sleep(row.rest);
@@ -87,8 +87,9 @@ fn play(row: &WireRow) -> Result<(), Box<dyn Error + Send + Sync>> {
 fn exchange(
     server: &FaultServer,
     idle: &mut Option<TcpStream>,
-    upload: usize,
+    row: &WireRow,
 ) -> io::Result<Outcome> {
+    let upload = row.upload;
     let mut stream = match idle.take().filter(is_quiet) {
         Some(stream) => stream,
         None => match TcpStream::connect(server.address()) {
@@ -99,8 +100,10 @@ fn exchange(
             Err(error) => return Err(error),
         },
     };
-    stream.set_read_timeout(Some(WIRE_TIMEOUT))?;
-    stream.set_write_timeout(Some(WIRE_TIMEOUT))?;
+    // Where the client does not see what is wrong it waits, so it waits no longer than it must.
+    let timeout = row.timeout.min(Duration::from_secs(2));
+    stream.set_read_timeout(Some(timeout))?;
+    stream.set_write_timeout(Some(timeout))?;
     let head = format!("POST / HTTP/1.1\r\nhost: a\r\ncontent-length: {upload}\r\n\r\n");
     let sent = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![0; upload]));
     let stuck =
@@ -137,7 +140,7 @@ fn read_response(stream: &mut TcpStream) -> (Outcome, bool) {
         if text.starts_with("HTTP/1.1 413") && text.ends_with("\r\n\r\n") {
             return (Outcome::Response("413"), false);
         }
-        if text.ends_with("\r\n\r\nok") || text.ends_with("\r\n\r\nvery slowly") {
+        if text.ends_with("\r\n\r\nok") || text.ends_with("slowly and steadily") {
             let whole = !text.contains(": two\r\n");
             return if whole { (Outcome::Response("200"), true) } else { continue };
         }

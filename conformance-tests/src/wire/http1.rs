@@ -5,11 +5,14 @@ use redial_engine::FailureKind::{
     Closed, Connect, ReadTimeout, RemoteProtocol, Reset, ResponseTooLarge, Truncated, WriteTimeout,
 };
 
-use super::{AT_MOST, GAP, REST, SEEN, UPLOAD, WireRow, await_close, ok, row};
+use super::{AT_MOST, GAP, REST, SEEN, UPLOAD, WIRE_TIMEOUT, WireRow, await_close, ok, row};
 use crate::{Reply, Script, Step};
 
 /// More than any client takes for a head.
 const HUGE: usize = 16 * 1024 * 1024;
+
+/// A body of many pieces.
+const STEADILY: &str = "piece by piece, but slowly and steadily";
 
 const OK: &str = "HTTP/1.1 200 OK\r\n";
 
@@ -96,14 +99,19 @@ fn broken_bodies() -> Vec<WireRow> {
 
 /// The answer comes slowly, or does not go on.
 fn slow() -> Vec<WireRow> {
-    let reply = Reply::status(200).body("very slowly");
-    let body = Step::WriteSlowly { bytes: b"very slowly".to_vec(), piece: 1, gap: GAP };
+    let reply = Reply::status(200).body(STEADILY);
+    let body = Step::WriteSlowly { bytes: STEADILY.into(), piece: 1, gap: GAP };
     let start = Reply::status(200).header("content-length", "10").body("tw").raw().step();
     vec![
-        answer("slow-headers", [Reply::status(200).body("ok").slowly(5, GAP)]).or_response(200),
-        answer("slow-body", [Step::Write(reply.head()), body]).or_response(200),
+        steady(answer("slow-headers", [Reply::status(200).body("ok").slowly(5, 5 * GAP)])),
+        steady(answer("slow-body", [Step::Write(reply.head()), body])),
         answer("stall-body", [start, await_close()]).or(ReadTimeout, Answered),
     ]
+}
+
+/// A row that ends well although it takes longer than the timeout.
+fn steady(row: WireRow) -> WireRow {
+    WireRow { timeout: WIRE_TIMEOUT, ..row }.or_response(200)
 }
 
 /// The server does not take the whole request.

@@ -14,15 +14,19 @@ use redial_engine::{Delivery, Failure, FailureKind};
 pub use self::violations::{Violated, Violation, http2_violations};
 use crate::{Reply, Script, Step};
 
-/// The timeout for which the rows are timed: what a client under test should set for its connect,
-/// read, write and pool timeouts alike.
+/// The shortest timeout for which the rows are timed: where a client under test sets its connect,
+/// read, write and pool timeouts to this, each row comes to what it says. [`WireRow::timeout`]
+/// leaves a busy machine more time, where that changes nothing.
 pub const WIRE_TIMEOUT: Duration = Duration::from_millis(600);
 
 /// How long a script waits for the client to act; a client that keeps its timeouts never meets it.
 const AT_MOST: Duration = Duration::from_secs(10);
 
-/// The gap between two slow pieces: well below the timeout, while all gaps together are above it.
-const GAP: Duration = Duration::from_millis(100);
+/// The timeout of rows that no timeout is to end.
+const UNHURRIED: Duration = Duration::from_secs(8);
+
+/// The gap between two slow pieces: far below the timeout, while all gaps together are above it.
+const GAP: Duration = Duration::from_millis(20);
 
 /// A pause after which a client has seen what was sent before.
 const SEEN: Duration = Duration::from_millis(50);
@@ -52,6 +56,8 @@ pub struct WireRow {
     pub upload: usize,
     /// How long the client is to rest between two requests, at the least.
     pub rest: Duration,
+    /// What the client should set for its timeouts: short where one of them is to end the row.
+    pub timeout: Duration,
     /// What the last request may come to: several where it is the kernel, or a race, that decides.
     pub expect: Vec<WireEnd>,
     /// How often the server may process the last request, as
@@ -116,6 +122,7 @@ fn row(id: &'static str, steps: Vec<Step>) -> WireRow {
         requests: 1,
         upload: 0,
         rest: Duration::ZERO,
+        timeout: UNHURRIED,
         expect: Vec::new(),
         processed_at_most: 1,
     }
@@ -125,6 +132,9 @@ fn row(id: &'static str, steps: Vec<Step>) -> WireRow {
 impl WireRow {
     /// One more failure that may come of it.
     fn or(mut self, kind: FailureKind, delivery: Delivery) -> Self {
+        if kind.is_timeout() {
+            self.timeout = WIRE_TIMEOUT;
+        }
         self.expect.push(WireEnd::Failure(Failure::new(kind, delivery)));
         self
     }

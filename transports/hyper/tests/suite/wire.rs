@@ -8,8 +8,7 @@ use http::Request;
 use http_body_util::BodyExt;
 use redial_client::{Body, Exchange, Protocol, Settings, Transport, TransportError};
 use redial_conformance::{
-    FaultServer, Log, Violated, Violation, WIRE_TIMEOUT, WireEnd, WireRow, http2_violations,
-    wire_h1, wire_h2,
+    FaultServer, Log, Violated, Violation, WireEnd, WireRow, http2_violations, wire_h1, wire_h2,
 };
 use redial_engine::FailureKind;
 use redial_hyper::HyperTransport;
@@ -76,7 +75,7 @@ async fn send(
 ) -> Result<u16, TransportError> {
     let url = server.url(&target(number));
     let request = Request::post(url).body(Body::from(vec![b'x'; row.upload])).unwrap();
-    let answer = transport.send(Exchange::of(request, timeouts(WIRE_TIMEOUT)).unwrap()).await?;
+    let answer = transport.send(Exchange::of(request, timeouts(row.timeout)).unwrap()).await?;
     let status = answer.response.status().as_u16();
     answer.response.into_body().collect().await?;
     Ok(status)
