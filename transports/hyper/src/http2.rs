@@ -23,6 +23,8 @@ const UNSAID: usize = usize::MAX - 1;
 pub(crate) struct Multiplexed<R: Runtime> {
     /// Takes new requests; `None` once it takes no more.
     requests: Option<http2::Connection<MeteredIo<R>, Upload<R>, Nursery>>,
+    /// The same, once it takes no more: dropped, it gives back the requests that it has not begun.
+    over: Option<http2::Connection<MeteredIo<R>, Upload<R>, Nursery>>,
     tasks: FuturesUnordered<BoxFuture<'static, ()>>,
     nursery: Nursery,
 }
@@ -52,7 +54,7 @@ impl<R: Runtime> Multiplexed<R> {
             .handshake(io)
             .await?;
         let tasks = FuturesUnordered::new();
-        Ok((sender, Self { requests: Some(requests), tasks, nursery }))
+        Ok((sender, Self { requests: Some(requests), over: None, tasks, nursery }))
     }
 
     /// Lets the connection do what it can.
@@ -63,7 +65,7 @@ impl<R: Runtime> Multiplexed<R> {
             && let Poll::Ready(result) = Pin::new(requests).poll(context)
         {
             ended = Some(result.err());
-            self.requests = None;
+            self.over = self.requests.take();
         }
         // What a new request needs was begun just now, and its bytes are to go out at once.
         self.poll_tasks(context);
@@ -73,6 +75,12 @@ impl<R: Runtime> Multiplexed<R> {
             (None, None) => Progress::Draining(None),
             (None, Some(requests)) => Progress::Open(limit(requests.current_max_send_streams())),
         }
+    }
+
+    /// Gives back the requests that were not begun when the connection came to take no more. To be
+    /// called once it is known why: whoever has made them asks for that on another thread.
+    pub(crate) fn give_back(&mut self) {
+        self.over = None;
     }
 
     fn poll_tasks(&mut self, context: &mut Context<'_>) {

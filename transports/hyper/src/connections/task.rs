@@ -127,6 +127,7 @@ impl<R: Runtime> Task<R> {
                     {
                         connections.draining(self.connection);
                     }
+                    driver.give_back();
                 }
                 http2::Progress::Open(limit) => {
                     if let Some(limit) = limit.filter(|limit| *limit != max_streams)
