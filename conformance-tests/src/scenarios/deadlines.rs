@@ -52,11 +52,11 @@ fn attempt_timeouts() -> Vec<Scenario> {
         .setup(patient)
         .call(
             Call::get("/")
-                .attempt_timeout(millis(100))
+                .attempt_timeout(millis(300))
                 .max_attempts(3)
                 .comes_to([FailureKind::AttemptTimeout; 3])
                 .gives_up(Reason::AttemptsExhausted)
-                .takes(millis(300), SOON),
+                .takes(millis(900), seconds(5)),
         ),
         scenario(
             "attempt-timeout-of-the-policy",
