@@ -176,6 +176,27 @@ fn finagles_bucket_is_as_large_as_its_burst_or_as_what_its_floor_saves_up() {
 }
 
 #[test]
+fn finagles_floor_comes_back_with_time() {
+    // Ten retries a second, whatever a retry costs.
+    let mut upstream = Upstream::new(Budget::finagle(Finagle::DEFAULT).unwrap());
+    let policy = StandardPolicy::DEFAULT;
+    // Begun while the bucket is full, so that their deposits have no room.
+    let calls: Vec<_> = (0..120)
+        .map(|_| begin(&policy, Call::new(Replay::Freely), at_ms(0), &mut upstream))
+        .collect();
+    let mut calls = calls.into_iter();
+    let mut retried = |now| {
+        let call = calls.next().expect("there are enough");
+        let outcome = Outcome::status(503);
+        word(&call.finish(&outcome, at_ms(now), &mut upstream, &mut Always::lowest())) == "retry"
+    };
+    assert!((0..100).all(|_| retried(0)), "the burst");
+    for (now, expected) in [(0, false), (99, false), (100, true), (199, false), (200, true)] {
+        assert_eq!(retried(now), expected, "after {now} ms");
+    }
+}
+
+#[test]
 fn each_limit_of_a_policy_is_its_own() {
     let one = NonZeroU32::MIN;
     let hint = ServerHint::NONE.after(secs(100));
