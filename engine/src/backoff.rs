@@ -111,7 +111,7 @@ impl Backoff {
         let retry = &RetryContext { outcome, before, class, previous };
         let full = self.full(retry);
         let (low, high) = match self.jitter {
-            Jitter::None => return full,
+            Jitter::None => return if planted!(HalvedWithoutJitter) { full / 2 } else { full },
             Jitter::Proportional { .. } => return self.spread(full, rng),
             Jitter::Full => (0, full),
             Jitter::Equal => (full / 2, full),
@@ -137,12 +137,15 @@ impl Backoff {
     #[inline]
     fn spread(&self, full: u64, rng: &mut dyn Rng) -> u64 {
         let width = share(full, self.takes);
-        full - width + share(width, rng.next_u64())
+        let drawn = if planted!(SameJitter) { u64::MAX / 2 } else { rng.next_u64() };
+        let beyond = if planted!(JitterBeyondCap) { width } else { 0 };
+        full - width + beyond + share(width, drawn)
     }
 
     /// The base, doubled for each retry before, and capped.
     #[inline]
-    const fn doubled(&self, base: u64, before: u32) -> u64 {
+    fn doubled(&self, base: u64, before: u32) -> u64 {
+        let before = if planted!(BackoffNotDoubled) { 0 } else { before };
         if before <= self.doublings { base << before } else { self.cap }
     }
 

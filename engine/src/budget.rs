@@ -460,7 +460,10 @@ impl Bucket {
     pub(crate) fn charge(&mut self, class: Class, now: Timestamp) -> Option<u32> {
         self.pass(now, 0);
         let cost = self.rules.cost.of(class);
-        if self.tokens < self.threshold {
+        if planted!(BudgetNotCharged) {
+            return Some(0);
+        }
+        if self.tokens < self.threshold && !planted!(ThresholdIgnored) {
             return None;
         }
         self.tokens = self.tokens.checked_sub(self.rules.refill.parts(u64::from(cost)))?;
@@ -482,7 +485,7 @@ impl Bucket {
         };
         let reward = u64::from(reward) + u64::from(self.rules.success);
         if reward > 0 {
-            self.give(reward);
+            self.give(if planted!(RefundedTwice) { reward * 2 } else { reward });
         }
     }
 

@@ -57,7 +57,7 @@ impl<P: Policy + Clone> Retry<P> {
         let limits = self.policy.limits();
         let timeout = set_or(call.timeout, limits.call_timeout);
         let deadline = call.deadline.min(now.after(timeout));
-        if passes(deadline, now) {
+        if passes(deadline, now) && !planted!(PastDeadlineSends) {
             return Action::GiveUp(GiveUp { reason: Reason::DeadlineWouldPass, attempts: 0 });
         }
         let progress = Progress {
@@ -236,6 +236,7 @@ impl<P: Policy> Attempt<P> {
                 attempts: self.progress.attempts(),
             }),
             Judgement::Retry { class, heed_hint } => {
+                let heed_hint = heed_hint && !planted!(RetryAfterIgnored);
                 let hint = if heed_hint { outcome.hint_nanos() } else { 0 };
                 self.retry(outcome, now, upstream, rng, Trouble { class, hint })
             }
@@ -279,7 +280,8 @@ impl<P: Policy> Attempt<P> {
         match outcome {
             Outcome::Response { .. } => false,
             Outcome::Failure(failure) => {
-                failure.is_stale_connection()
+                (failure.is_stale_connection() && !planted!(StaleCounted)
+                    || planted!(HiddenResend) && failure.kind == FailureKind::Closed)
                     && !self.resent
                     && !self.progress.body_spent
                     && !passes(self.cutoff, now)
@@ -317,13 +319,16 @@ impl<P: Policy> Progress<P> {
         let repeatable = match self.replay {
             Replay::Freely => true,
             Replay::IfUnsent => outcome.is_unsent(),
-            Replay::Never => false,
+            Replay::Never => planted!(PostRepeated),
         };
-        if !repeatable {
+        let max_retries = self.max_retries + u32::from(planted!(OneAttemptMore));
+        if planted!(ReasonsInDisorder) && self.retries >= max_retries {
+            Some(Reason::AttemptsExhausted)
+        } else if !repeatable {
             Some(Reason::NotRepeatable)
-        } else if self.body_spent {
+        } else if self.body_spent && !planted!(SpentBodySent) {
             Some(Reason::BodySpent)
-        } else if self.retries >= self.max_retries {
+        } else if self.retries >= max_retries {
             Some(Reason::AttemptsExhausted)
         } else {
             None
@@ -345,6 +350,7 @@ impl<P: Policy> Progress<P> {
             return Some((nanos(self.policy.delay(&retry, rng)), PauseCause::Backoff));
         }
         let limits = self.policy.limits();
+        let hint = if planted!(HintShortened) { hint.min(limits.retry_after_max) } else { hint };
         let within = hint <= limits.retry_after_max;
         within.then(|| (spread(hint, &limits, rng), PauseCause::ServerHint))
     }
@@ -410,8 +416,10 @@ impl<P: Policy> Pause<P> {
             return Action::GiveUp(GiveUp { reason: Reason::DeadlineWouldPass, attempts });
         }
         // There is a pause only where `retries` is below its maximum.
-        let retries = self.progress.retries + 1;
-        Action::Send(Attempt::of(Progress { retries, ..self.progress }, now))
+        let free = planted!(HintedForFree) && self.cause == PauseCause::ServerHint;
+        let retries = self.progress.retries + u32::from(!free);
+        let deadline = if planted!(DeadlineForgotten) { NEVER } else { self.progress.deadline };
+        Action::Send(Attempt::of(Progress { retries, deadline, ..self.progress }, now))
     }
 }
 

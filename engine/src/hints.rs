@@ -94,7 +94,7 @@ impl HintRules {
     /// The first source that asks for a wait at all; zero where none does.
     fn wait(&self, headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Duration {
         let mut wait = Duration::ZERO;
-        if self.retry_after_ms {
+        if self.retry_after_ms || planted!(MillisecondsAlways) {
             wait = retry_after_ms(headers);
         }
         if wait.is_zero() {
@@ -115,6 +115,7 @@ fn retry_after(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Durati
         return longest(headers, || server_time(headers, wall));
     }
     match RetryAfter::parse(only.as_bytes()) {
+        Some(RetryAfter::Delay(Duration::ZERO)) if planted!(ZeroIsHint) => Duration::from_nanos(1),
         Some(RetryAfter::Delay(wait)) => wait,
         Some(RetryAfter::Date(date)) => wait_until(date, only.as_bytes(), headers, wall),
         None => Duration::ZERO,
@@ -130,7 +131,7 @@ fn wait_until(
     headers: &HeaderMap,
     wall: impl FnOnce() -> SystemTime,
 ) -> Duration {
-    let now = headers.get(&DATE);
+    let now = headers.get(&DATE).filter(|_| !planted!(DateByWallClock));
     match now.and_then(|now| HttpDate::parse_beside(now.as_bytes(), date, text)) {
         Some(now) => date.since_epoch().saturating_sub(now.since_epoch()),
         None => date.since_epoch().saturating_sub(since_epoch(wall)),
@@ -145,7 +146,9 @@ fn longest(headers: &HeaderMap, now: impl FnOnce() -> Duration) -> Duration {
     let now = LazyCell::new(now);
     let values = headers.get_all(&RETRY_AFTER).into_iter();
     let hints = values.filter_map(|value| RetryAfter::parse(value.as_bytes()));
-    hints.map(|hint| hint.wait(|| *now)).max().unwrap_or(Duration::ZERO)
+    let waits = hints.map(|hint| hint.wait(|| *now));
+    let chosen = if planted!(ShortestHint) { waits.min() } else { waits.max() };
+    chosen.unwrap_or(Duration::ZERO)
 }
 
 /// The time since the Unix epoch, by the response's own `Date` where that is usable (R-RA-3).

@@ -85,6 +85,25 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
+/// Whether this fault is planted: never, but under `--cfg redial_planted` (see `planted.rs`).
+#[cfg(not(redial_planted))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! planted {
+    ($fault:ident) => {
+        false
+    };
+}
+/// Whether this fault is planted.
+#[cfg(redial_planted)]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! planted {
+    ($fault:ident) => {
+        $crate::planted::is_planted($crate::planted::Fault::$fault)
+    };
+}
+
 mod backoff;
 mod budget;
 mod call;
@@ -95,6 +114,8 @@ mod hints;
 #[cfg(feature = "http")]
 mod http_date;
 mod outcome;
+#[cfg(redial_planted)]
+pub mod planted;
 mod policy;
 #[cfg(feature = "http")]
 mod replay;

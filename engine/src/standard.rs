@@ -96,12 +96,20 @@ impl StandardPolicy {
 
     #[inline]
     fn judge_response(&self, status: u16, hint: &ServerHint) -> Judgement {
-        let retried = match hint.says_retry() {
+        let says = if planted!(ShouldRetryIgnored) { None } else { hint.says_retry() };
+        let retried = match says {
             Some(false) if status >= 400 && self.statuses.contains(status) => {
                 return Judgement::Refused;
             }
             Some(true) if status >= 400 => true,
-            Some(_) | None => self.statuses.contains(status),
+            Some(_) | None => {
+                let forgotten = match status {
+                    418 => planted!(TableForgotten),
+                    504 => planted!(GatewayTimeoutFinal),
+                    _ => false,
+                };
+                self.statuses.contains(status) && !forgotten
+            }
         };
         if !retried {
             return Judgement::Final;
@@ -111,8 +119,9 @@ impl StandardPolicy {
     }
 
     #[inline]
-    const fn judge_failure(&self, kind: FailureKind) -> Judgement {
-        if !self.failures.contains(kind) {
+    fn judge_failure(&self, kind: FailureKind) -> Judgement {
+        let forgotten = planted!(ResetFinal) && matches!(kind, FailureKind::Reset);
+        if !self.failures.contains(kind) || forgotten {
             return Judgement::Final;
         }
         Judgement::retry(if kind.is_timeout() { Class::Timeout } else { Class::Transient })

@@ -67,6 +67,16 @@ pub(super) fn all() -> Vec<Scenario> {
             .setup(|setup| Setup { budget: grpc(4), ..setup })
             .call(Call::get("/").comes_to([503, 503]).gives_up(Reason::BudgetExhausted))
             .call(Call::get("/").comes_to([503]).gives_up(Reason::BudgetExhausted)),
+        scenario(
+            "preset-of-grpc-gives-back",
+            &["R-G-2"],
+            "each success gives back its share, once",
+        )
+        .origin(Script::replies([503, 200, 503, 200, 503].map(status)))
+        .setup(|setup| Setup { budget: Budget::grpc(4, 500).unwrap_or(Budget::EMPTY), ..setup })
+        .call(Call::get("/").comes_to([503, 200]))
+        .call(Call::get("/").comes_to([503, 200]))
+        .call(Call::get("/").comes_to([503]).gives_up(Reason::BudgetExhausted)),
         scenario("preset-of-nothing", &["R-G-2"], "unlimited is unlimited")
             .origin(Script::requests(vec![]).otherwise(reply(&status(503))))
             .setup(|setup| {

@@ -64,6 +64,21 @@ fn attempts() -> Vec<Scenario> {
                     .comes_to([503; 2])
                     .gives_up(Reason::AttemptsExhausted),
             ),
+        scenario("reason-of-a-post", &["R-D-9", "R-D-4"], "of two reasons, the first is given")
+            .origin(Script::replies([status(503)]))
+            .call(
+                Call::post("/", "x")
+                    .max_attempts(1)
+                    .comes_to([503])
+                    .gives_up(Reason::NotRepeatable),
+            ),
+        scenario(
+            "reason-of-the-last",
+            &["R-D-9", "R-RA-6"],
+            "no attempt left is before a long hint",
+        )
+        .origin(Script::replies([status(503).header("retry-after", "3600")]))
+        .call(Call::get("/").max_attempts(1).comes_to([503]).gives_up(Reason::AttemptsExhausted)),
         scenario("last-attempt-succeeds", &["R-D-1"], "the last attempt counts as any other")
             .origin(Script::replies([503, 503, 503, 503].map(status).into_iter().chain([ok()])))
             .call(Call::get("/").comes_to([503, 503, 503, 503, 200])),

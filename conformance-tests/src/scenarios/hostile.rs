@@ -140,7 +140,7 @@ fn framing() -> Vec<Scenario> {
     });
     let both = scenario(
         "length-and-chunks",
-        &["R-X-3"],
+        &["R-X-3", "R-P-8"],
         "with a length and chunks, the connection serves nothing more",
     )
     .origin(Script::connections(vec![

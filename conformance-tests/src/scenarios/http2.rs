@@ -195,6 +195,30 @@ fn gone() -> Vec<Scenario> {
             .call(Call::get("/").somehow(End::with(200, "ok")))
             .sees_requests(2),
         scenario(
+            "go-away-on-a-reused-one",
+            &["R-D-7"],
+            "costs nothing but another connection, once",
+        )
+        .origin(Script::connections(vec![
+            vec![
+                Step::Preface(Http2::new()),
+                Step::ReadRequest,
+                ok().step(),
+                Step::ReadRequest,
+                Step::Send(vec![Frame::goaway(LastStream::BeforeRequest, ErrorCode::NO_ERROR)]),
+                await_close(),
+            ],
+            vec![Step::Preface(Http2::new()), Step::ReadRequest, ok().step()],
+        ]))
+        .setup(|setup| setup.policy(|policy| policy.max_attempts(1)))
+        .call(Call::get("/").comes_to([200]))
+        .call(
+            Call::post("/", "x")
+                .then(is(FailureKind::GoAway { graceful: true }, Delivery::Unsent).reused(true))
+                .then(Attempted::from(200).reused(false)),
+        )
+        .sees_requests(3),
+        scenario(
             "go-away-with-an-error",
             &["R-D-7", "R-D-4"],
             "with an error it is no re-send for nothing",

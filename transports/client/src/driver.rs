@@ -157,6 +157,8 @@ impl<'a> Run<'a> {
             let error = TransportError::unsent(FailureKind::BodySpent);
             return self.failed(attempt, started, error, None);
         };
+        let again = redial_engine::planted!(EmptyBodyAgain) && attempt.number().get() > 1;
+        let body = if again { Body::empty() } else { body };
         let feed = body.feed();
         let exchange = self.exchange(&attempt, body);
         match self.job.client.transport.send(exchange).await {
@@ -172,6 +174,8 @@ impl<'a> Run<'a> {
         *exchange.request.method_mut() = (*method).clone();
         *exchange.request.uri_mut() = (*url).clone();
         *exchange.request.headers_mut() = copy(headers);
+        #[cfg(redial_planted)]
+        crate::planted::spoil_headers(exchange.request.headers_mut(), attempt.number().get());
         exchange.cutoff = attempt.deadline();
         exchange.fresh_connection = attempt.needs_fresh_connection();
         exchange
@@ -199,6 +203,9 @@ impl<'a> Run<'a> {
             Reading::Live => Content::Live(body),
             Reading::Whole(limit) => match read_all(body, limit).await {
                 Ok(bytes) => Content::Read(Read { bytes, complete: true }),
+                Err(_) if redial_engine::planted!(TruncatedAccepted) => {
+                    Content::Read(Read { bytes: bytes::Bytes::new(), complete: true })
+                }
                 Err(error) => {
                     return self.failed(attempt, started, reused_as(error, reused), feed);
                 }
@@ -220,6 +227,7 @@ impl<'a> Run<'a> {
         self.declare_spent(&mut attempt);
         let verdict = self.finish(attempt, started, outcome, reused);
         let body = match (&verdict, self.job.reading) {
+            _ if redial_engine::planted!(HeldWhileAsleep) => Content::Live(body),
             (Verdict::Next(Action::Sleep(_) | Action::Send(_)), _) => {
                 Content::Read(drain(self.job.client.transport.clock(), body).await)
             }
@@ -306,6 +314,8 @@ impl<'a> Run<'a> {
     fn give_up(&mut self, why: GiveUp) -> Result<Ended, Error> {
         self.watch.give_up(why);
         let (response, error) = (self.last_response.take(), self.last_error.take());
+        let lost = redial_engine::planted!(ResponseLost) && error.is_some();
+        let response = response.filter(|_| !lost);
         self.end(response, error, Some(why.reason))
     }
 

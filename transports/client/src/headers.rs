@@ -13,6 +13,9 @@ pub(crate) fn with_defaults<'a>(own: &'a mut HeaderMap, defaults: &'a HeaderMap)
         return defaults;
     }
     for name in defaults.keys() {
+        if redial_engine::planted!(DefaultWins) {
+            own.remove(name);
+        }
         if let Entry::Vacant(entry) = own.entry(name) {
             let mut values = defaults.get_all(name).iter().cloned();
             if let Some(first) = values.next() {

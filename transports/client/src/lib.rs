@@ -66,6 +66,8 @@ mod into_transport;
 mod known;
 mod observe;
 mod origin;
+#[cfg(redial_planted)]
+mod planted;
 mod reading;
 mod request;
 mod response;

@@ -326,7 +326,7 @@ impl Request {
         };
         with_query(target, &self.query)?;
         let Target { url, origin, home } = &*target;
-        if client.closed.load(Ordering::Acquire) {
+        if client.closed.load(Ordering::Acquire) && !redial_engine::planted!(ClosedServes) {
             return Err(Error::new(FailureKind::ClientClosed, None).with_url(url));
         }
         let (method, headers, body) = (&self.method, &mut self.headers, &self.body);
@@ -335,7 +335,11 @@ impl Request {
         }
         let replay = self.replay.unwrap_or_else(|| client.replay.judge(method, headers));
         // The defaults may be secret, and are for the base origin alone (R-C-1, R-C-2).
-        let headers = if *home { with_defaults(headers, &client.headers) } else { headers };
+        let headers = if *home || redial_engine::planted!(DefaultsEverywhere) {
+            with_defaults(headers, &client.headers)
+        } else {
+            headers
+        };
         let policy = self.policy.as_deref().unwrap_or(&*client.policy);
         let (call, timeouts) = (self.call.replay(replay), self.timeouts);
         Ok(Job { client, policy, call, origin, method, url, headers, body, timeouts, reading })

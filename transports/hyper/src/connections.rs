@@ -229,6 +229,8 @@ impl<R: Runtime> Connections<R> {
                 live.sender = Some(sender);
             }
             if http2 {
+                let max_streams =
+                    if redial_engine::planted!(StreamsNotShared) { 1 } else { max_streams };
                 state.http1_origins.pop(origin);
                 state.pool.opened_http2(now, connection, max_streams);
                 if max_streams == 0 {
@@ -275,6 +277,9 @@ impl<R: Runtime> Connections<R> {
 
     /// The socket of a connection is gone.
     fn gone(self: &Arc<Self>, connection: ConnectionId) {
+        if redial_engine::planted!(SlotLeaked) {
+            return;
+        }
         let now = self.runtime.now();
         self.with(|state| {
             state.live.remove(connection);

@@ -153,8 +153,9 @@ fn answer<R: Runtime>(
     }
     let headers = response.headers();
     // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
-    let in_step =
-        !(headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH));
+    let in_step = !(headers.contains_key(TRANSFER_ENCODING)
+        && headers.contains_key(CONTENT_LENGTH))
+        || redial_engine::planted!(OutOfStepReused);
     let reused = lease.is_reused();
     let response = response.map(|body| Reading::start(body, lease, watch, in_step));
     Ok(Answer::new(response, reused))

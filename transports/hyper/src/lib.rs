@@ -36,6 +36,8 @@ mod dial;
 mod exchange;
 mod http2;
 mod io;
+#[cfg(redial_planted)]
+mod planted;
 pub mod pool;
 mod response;
 mod runtime;

@@ -30,6 +30,8 @@ impl<R: Runtime> HyperTransport<R> {
     ///
     /// [`SettingsError`] where the settings cannot be carried out.
     pub fn new(runtime: R, settings: Settings) -> Result<Self, SettingsError> {
+        #[cfg(redial_planted)]
+        let settings = crate::planted::spoil_settings(settings);
         let clock = RuntimeClock(runtime.clone());
         Ok(Self { connections: Connections::new(runtime, settings)?, clock })
     }
@@ -41,6 +43,8 @@ impl<R: Runtime> Transport for HyperTransport<R> {
     }
 
     fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
+        #[cfg(redial_planted)]
+        let exchange = crate::planted::spoil_exchange(exchange);
         Box::pin(exchange::send(&self.connections, exchange))
     }
 

@@ -82,6 +82,9 @@ impl<R: Runtime> Lease<R> {
 
     /// The response has ended: the connection is free as soon as hyper is ready for the next.
     pub(crate) fn give_back(mut self) {
+        if redial_engine::planted!(NeverReused) {
+            return;
+        }
         match self.sender.take() {
             Some(sender @ Sender::Http1(_)) => self.finish(sender),
             Some(Sender::Http2(_)) => self.leave_stream(),

@@ -74,6 +74,9 @@ impl<R: Runtime> Task<R> {
                     Driver::Http2(driver) => self.serve_http2(driver, max_streams).await,
                 }
             }
+            #[cfg(redial_planted)]
+            Err(error) => self.error = Some(crate::planted::spoil_error(error)),
+            #[cfg(not(redial_planted))]
             Err(error) => self.error = Some(error),
         }
     }

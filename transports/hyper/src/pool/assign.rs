@@ -113,6 +113,9 @@ impl<K: Clone + Eq> Pool<K> {
 
     /// Frees a place, if one can be freed at once.
     fn evict(&mut self, pass: &mut Pass) -> bool {
+        if redial_engine::planted!(NoEviction) {
+            return false;
+        }
         let Some(slot) = self.least_needed() else { return false };
         self.give_up(slot, pass);
         true
@@ -215,7 +218,7 @@ impl<K: Clone + Eq> Pool<K> {
         };
         self.table.set(slot, next);
         let reused = self.table.set_used(slot);
-        self.reused_total += u64::from(reused);
+        self.reused_total += u64::from(reused && !redial_engine::planted!(FiguresForgotten));
         Some(Taken { connection, reused })
     }
 

@@ -157,7 +157,8 @@ impl<K: Clone + Eq> Pool<K> {
         }
         let waiter = Waiter { id, origin: self.origins.hold(key), may_share, fresh };
         self.origins.joined(&waiter);
-        self.queue.push_back(waiter);
+        let last = if redial_engine::planted!(LastComeFirst) { 0 } else { self.queue.len() };
+        self.queue.insert(last, waiter);
         self.serve(now);
         id
     }
