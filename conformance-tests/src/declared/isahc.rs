@@ -203,6 +203,14 @@ fn rows() -> Vec<Declaration> {
         closed("failures/partial-status-close", NOTHING_USABLE),
         reset("failures/huge-head", HUGE_HEAD),
         reset("failures/bad-chunk-size", MALFORMED_CHUNK),
+        Declaration::new("http2/go-away-on-a-reused-one", OF_ITS_OWN).instead(|mut it| {
+            it.sightings = vec![Sighting::RequestCount { origin: 0, count: Count::Exactly(2) }];
+            let it = with_lists(it, |_, lists| {
+                let answered = lists.into_iter().map(|list| list.into_iter().take(3).collect());
+                Script::connections(answered.collect())
+            });
+            last_call(it, |call| call.attempts = vec![Attempted::from(200).reused(false)])
+        }),
         no_race("failures/keepalive-close-race"),
         no_race("failures/keepalive-rst-race"),
         no_http2("failures/h2-bad-frame"),
