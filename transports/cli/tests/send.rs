@@ -367,7 +367,7 @@ fn each_timeout_has_its_own_name() {
     let silent = || {
         Script::connections(vec![vec![
             Step::ReadRequest,
-            Step::AwaitClose { within: core::time::Duration::from_secs(20) },
+            Step::AwaitClose { within: Duration::from_secs(20) },
         ]])
     };
     let cases = [
