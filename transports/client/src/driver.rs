@@ -1,5 +1,7 @@
 //! The one async loop: it carries out what the engine says, and decides nothing.
 
+use core::future::poll_fn;
+use core::pin::pin;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
@@ -9,7 +11,6 @@ use redial_engine::{
     Action, Attempt, Call, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause, Policy, Reason,
     Retry, Timestamp, Upstream, Verdict,
 };
-use tracing::Instrument as _;
 
 use crate::body::{Body, Feed};
 use crate::client::Inner;
@@ -53,6 +54,20 @@ pub(crate) enum Reading {
     Live,
 }
 
+impl Reading {
+    /// Does that with a body; fails where it is to be read, and cannot be.
+    async fn read(self, body: ResponseBody) -> Result<Content, TransportError> {
+        let Self::Whole(limit) = self else { return Ok(Content::Live(body)) };
+        match read_all(body, limit).await {
+            Ok(bytes) => Ok(Content::Read(Read { bytes, complete: true })),
+            Err(_) if redial_engine::planted!(TruncatedAccepted) => {
+                Ok(Content::Read(Read { bytes: bytes::Bytes::new(), complete: true }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// What a call ends with, where there was a response.
 pub(crate) struct Ended {
     pub(crate) head: http::response::Parts,
@@ -74,11 +89,13 @@ pub(crate) struct Read {
     pub(crate) complete: bool,
 }
 
-/// Makes a call.
-pub(crate) fn run(job: &Job<'_>) -> impl Future<Output = Result<Ended, Error>> {
+/// Makes a call, inside its span.
+pub(crate) async fn run(job: &Job<'_>) -> Result<Ended, Error> {
     let watch = Watch::new(job.method, job.origin, job.client.observer.as_deref());
     let span = watch.span();
-    carry_out(job, watch).instrument(span)
+    // Where it lies already: to be wrapped in the span it would be copied as a whole.
+    let mut call = pin!(carry_out(job, watch));
+    poll_fn(|context| span.in_scope(|| call.as_mut().poll(context))).await
 }
 
 async fn carry_out(job: &Job<'_>, watch: Watch<'_>) -> Result<Ended, Error> {
@@ -89,8 +106,8 @@ async fn carry_out(job: &Job<'_>, watch: Watch<'_>) -> Result<Ended, Error> {
     loop {
         action = match action {
             Action::Send(attempt) => match run.attempt(attempt).await {
-                Step::Go(action) => action,
-                Step::End(end) => return end,
+                Verdict::Next(action) => action,
+                Verdict::Done(_) => return run.end(None),
             },
             Action::Sleep(pause) => {
                 run.note(&pause);
@@ -105,11 +122,7 @@ async fn carry_out(job: &Job<'_>, watch: Watch<'_>) -> Result<Ended, Error> {
 type Token<'a> = Attempt<&'a SyncPolicy>;
 
 /// What follows an attempt.
-#[allow(clippy::large_enum_variant, reason = "it is moved once a call, and a box would cost more")]
-enum Step<'a> {
-    Go(Action<&'a SyncPolicy>),
-    End(Result<Ended, Error>),
-}
+type Next<'a> = Verdict<&'a SyncPolicy>;
 
 /// A call under way: what it shares with others, and what it has come to so far.
 struct Run<'a> {
@@ -151,7 +164,10 @@ impl<'a> Run<'a> {
     }
 
     /// Sends the request once and finishes the attempt.
-    async fn attempt(&mut self, attempt: Token<'a>) -> Step<'a> {
+    ///
+    /// Whether the body of a response is part of the attempt depends on what the policy makes of
+    /// the status: a status that is retried counts as it is (R-D-8).
+    async fn attempt(&mut self, attempt: Token<'a>) -> Next<'a> {
         let started = self.now;
         let Some(body) = self.job.body.again() else {
             let error = TransportError::unsent(FailureKind::BodySpent);
@@ -161,9 +177,24 @@ impl<'a> Run<'a> {
         let body = if again { Body::empty() } else { body };
         let feed = body.feed();
         let exchange = self.exchange(&attempt, body);
-        match self.job.client.transport.send(exchange).await {
-            Ok(answer) => self.answered(attempt, started, answer, feed).await,
-            Err(error) => self.failed(attempt, started, error, feed),
+        let Answer { response, reused } = match self.job.client.transport.send(exchange).await {
+            Ok(answer) => answer,
+            Err(error) => return self.failed(attempt, started, error, feed),
+        };
+        let clock = self.job.client.transport.clock();
+        let outcome = self.job.client.hints.outcome(&response, || clock.wall());
+        let (head, body) = response.into_parts();
+        if matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. }) {
+            let head = Head { head, outcome, reused };
+            // Most responses are final, and no call has to make room for this beforehand.
+            return Box::pin(self.retryable(attempt, started, head, body)).await;
+        }
+        match self.job.reading.read(body).await {
+            Ok(body) => {
+                let verdict = self.finish(attempt, started, outcome, reused);
+                self.go_on(verdict, Some(Kept { head, body }), None)
+            }
+            Err(error) => self.failed(attempt, started, reused_as(error, reused), feed),
         }
     }
 
@@ -181,40 +212,6 @@ impl<'a> Run<'a> {
         exchange
     }
 
-    /// A response head has come. Whether its body is part of the attempt depends on what the
-    /// policy makes of the status: a status that is retried counts as it is (R-D-8).
-    async fn answered(
-        &mut self,
-        attempt: Token<'a>,
-        started: Timestamp,
-        answer: Answer,
-        feed: Option<Arc<Feed>>,
-    ) -> Step<'a> {
-        let Answer { response, reused } = answer;
-        let clock = self.job.client.transport.clock();
-        let outcome = self.job.client.hints.outcome(&response, || clock.wall());
-        let (head, body) = response.into_parts();
-        if matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. }) {
-            let head = Head { head, outcome, reused };
-            // Most responses are final, and no call has to make room for this beforehand.
-            return Box::pin(self.retryable(attempt, started, head, body)).await;
-        }
-        let body = match self.job.reading {
-            Reading::Live => Content::Live(body),
-            Reading::Whole(limit) => match read_all(body, limit).await {
-                Ok(bytes) => Content::Read(Read { bytes, complete: true }),
-                Err(_) if redial_engine::planted!(TruncatedAccepted) => {
-                    Content::Read(Read { bytes: bytes::Bytes::new(), complete: true })
-                }
-                Err(error) => {
-                    return self.failed(attempt, started, reused_as(error, reused), feed);
-                }
-            },
-        };
-        let verdict = self.finish(attempt, started, outcome, reused);
-        self.go_on(verdict, Some(Kept { head, body }), None)
-    }
-
     /// A response whose status is retried: its body is read only as far as it is of use.
     async fn retryable(
         &mut self,
@@ -222,7 +219,7 @@ impl<'a> Run<'a> {
         started: Timestamp,
         head: Head,
         body: ResponseBody,
-    ) -> Step<'a> {
+    ) -> Next<'a> {
         let Head { head, outcome, reused } = head;
         self.declare_spent(&mut attempt);
         let verdict = self.finish(attempt, started, outcome, reused);
@@ -243,7 +240,7 @@ impl<'a> Run<'a> {
         started: Timestamp,
         error: TransportError,
         feed: Option<Arc<Feed>>,
-    ) -> Step<'a> {
+    ) -> Next<'a> {
         self.declare_spent(&mut attempt);
         let error = match feed.and_then(|feed| feed.take_failure()) {
             Some(source) => of_the_body(&error, source),
@@ -269,7 +266,7 @@ impl<'a> Run<'a> {
         started: Timestamp,
         outcome: Outcome,
         reused: bool,
-    ) -> Verdict<&'a SyncPolicy> {
+    ) -> Next<'a> {
         let now = self.look();
         let record = AttemptRecord {
             number: attempt.number().get(),
@@ -285,21 +282,21 @@ impl<'a> Run<'a> {
         attempt.finish(&outcome, now, &mut lock(&self.upstream), &mut *rng)
     }
 
-    /// Keeps what may have to be handed over later, or hands it over now.
+    /// Keeps what is to be handed over now, or may have to be later.
     fn go_on(
         &mut self,
-        verdict: Verdict<&'a SyncPolicy>,
+        verdict: Next<'a>,
         response: Option<Kept>,
         error: Option<Error>,
-    ) -> Step<'a> {
-        match verdict {
-            Verdict::Next(action) => {
-                self.last_response = response.or(self.last_response.take());
-                self.last_error = error.or(self.last_error.take());
-                Step::Go(action)
-            }
-            Verdict::Done(_) => Step::End(self.end(response, error, None)),
+    ) -> Next<'a> {
+        let last = matches!(verdict, Verdict::Done(_));
+        if last || response.is_some() {
+            self.last_response = response;
         }
+        if last || error.is_some() {
+            self.last_error = error;
+        }
+        verdict
     }
 
     fn note(&mut self, pause: &Pause<&'a SyncPolicy>) {
@@ -313,25 +310,22 @@ impl<'a> Run<'a> {
     /// The caller gets the last response, if there was one, or the last error.
     fn give_up(&mut self, why: GiveUp) -> Result<Ended, Error> {
         self.watch.give_up(why);
-        let (response, error) = (self.last_response.take(), self.last_error.take());
-        let lost = redial_engine::planted!(ResponseLost) && error.is_some();
-        let response = response.filter(|_| !lost);
-        self.end(response, error, Some(why.reason))
+        if redial_engine::planted!(ResponseLost) && self.last_error.is_some() {
+            self.last_response = None;
+        }
+        self.end(Some(why.reason))
     }
 
-    fn end(
-        &mut self,
-        response: Option<Kept>,
-        error: Option<Error>,
-        reason: Option<Reason>,
-    ) -> Result<Ended, Error> {
+    /// The call ends with what was kept.
+    fn end(&mut self, reason: Option<Reason>) -> Result<Ended, Error> {
         let attempts = core::mem::take(&mut self.history);
         let clock = self.job.client.transport.clock();
         self.watch.end(&attempts, reason, || clock.now().saturating_since(self.began));
-        if let Some(Kept { head, body }) = response {
+        if let Some(Kept { head, body }) = self.last_response.take() {
             return Ok(Ended { head, body, reason, attempts });
         }
         // Nothing was sent at all only where the deadline was past from the start.
+        let error = self.last_error.take();
         let error =
             error.unwrap_or_else(|| Error::new(FailureKind::Deadline, None).with_url(self.job.url));
         Err(error.with_history(reason, attempts))

@@ -45,7 +45,10 @@ impl<R: Runtime> Transport for HyperTransport<R> {
     fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
         #[cfg(redial_planted)]
         let exchange = crate::planted::spoil_exchange(exchange);
-        Box::pin(exchange::send(&self.connections, exchange))
+        // Made where it is to lie: it is large, and to be put into a box it would be copied.
+        let place = Box::new_uninit();
+        let sending = Box::write(place, exchange::send(&self.connections, exchange));
+        Box::into_pin(sending)
     }
 
     fn clock(&self) -> &dyn Clock {
