@@ -158,10 +158,13 @@ impl Watch {
     /// How long the present silence may last (`None`: for ever), and which timeout ends it.
     fn silence(&self, meter: &Meter, now: Timestamp) -> (Option<Timestamp>, FailureKind) {
         let Self { read, write, .. } = *self;
-        if let Some(since) = meter.blocked_since() {
+        let phase = self.upload.phase();
+        // What blocks a shared connection then is not this request, which is on its way.
+        let on_its_way = self.shared && matches!(phase, Phase::Done);
+        if let Some(since) = meter.blocked_since().filter(|_| !on_its_way) {
             return (since.max(self.began).checked_add(write), FailureKind::WriteTimeout);
         }
-        match self.upload.phase() {
+        match phase {
             Phase::Done => (self.last_sign(meter).checked_add(read), FailureKind::ReadTimeout),
             // A slow source is nobody's silence (R-T-3); whether it still is, is looked at again.
             Phase::Source => (now.checked_add(write), FailureKind::WriteTimeout),

@@ -44,7 +44,8 @@ struct Flood {
 /// of the answer, a head too large or a broken protocol where it claims to be a part of it.
 fn floods() -> Vec<Flood> {
     use FailureKind::{ReadTimeout, RemoteProtocol, ResponseTooLarge};
-    const SILENT: &[FailureKind] = &[ReadTimeout, RemoteProtocol];
+    // What reaches nobody ends by its silence, or by its amount, whichever is first.
+    const SILENT: &[FailureKind] = &[ReadTimeout, RemoteProtocol, ResponseTooLarge];
     const BROKEN: &[FailureKind] = &[RemoteProtocol, ResponseTooLarge];
     let head = || Frame::head(&Reply::status(200).raw());
     let filler = "y".repeat(1000);

@@ -51,7 +51,8 @@ fn clients_and_calls_leave_nothing_behind() {
         let call = one.call(method, server.url("/")).max_attempts(core::num::NonZeroU32::MIN);
         let mut call = Box::pin(call.send());
         if number % 7 == 0 {
-            assert!(call.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            // On a busy machine it may have come to its end already.
+            let _ = call.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         } else {
             let _ = block_on(call);
         }
