@@ -56,8 +56,8 @@
 //! assert_eq!(report.failures().count(), 0);
 //! ```
 //!
-//! `examples/std_transport` is a transport that is no wrapper of another HTTP client, and
-//! `tests/std_transport.rs` is its test.
+//! `examples/std_transport.rs` is a transport of another kind, over plain sockets and threads, in
+//! 150 lines of code; `tests/std_transport.rs` is its test, and says what it does not claim.
 //!
 //! # The fault server
 //!

@@ -39,6 +39,7 @@
 //! | `response.rs`, `error.rs`, `history.rs` | what a call ends with |
 //! | `observe.rs` | the observer, spans and events |
 //! | `transport.rs`, `clock.rs` | the traits that a transport implements |
+//! | `thread_clock.rs` | a clock for transports without a runtime |
 //! | `into_transport.rs` | from a choice to a transport |
 //! | `settings.rs` | what every transport can be told |
 //! | `config.rs` | a whole client as configuration (feature `serde`) |
@@ -73,6 +74,7 @@ mod request;
 mod response;
 mod settings;
 mod streaming;
+mod thread_clock;
 mod transport;
 mod upstreams;
 mod url;
@@ -97,6 +99,7 @@ pub use settings::{
     HeadLimit, Identity, PoolLimits, Protocol, Roots, Settings, SettingsError, Tls,
 };
 pub use streaming::{StreamingBody, StreamingResponse};
+pub use thread_clock::{Alarm, ThreadClock};
 pub use transport::{
     Answer, BoxError, BoxFuture, Exchange, PoolFigures, ResponseBody, Timeouts, Transport,
     TransportError,

@@ -12,13 +12,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use isahc::HttpClient;
 use redial_client::{
-    Clock, Exchange, Origin, PoolEvent, PoolEventKind, PoolFigures, TransportError, race,
+    Clock, Exchange, Origin, PoolEvent, PoolEventKind, PoolFigures, ThreadClock, TransportError,
+    race,
 };
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use self::queue::Waiting;
 use self::slots::{Slots, State};
-use crate::clock::SharedClock;
 use crate::handles::Maker;
 use crate::ledger::{Lane, Verdict};
 
@@ -39,7 +39,7 @@ struct Handles {
 }
 
 impl Connections {
-    pub(crate) fn new(maker: Maker, clock: SharedClock) -> Arc<Self> {
+    pub(crate) fn new(maker: Maker, clock: ThreadClock) -> Arc<Self> {
         let slots = Slots::new(maker.settings().limits, clock);
         Arc::new_cyclic(|this| {
             slots.sweep_for(this);
@@ -51,7 +51,7 @@ impl Connections {
         &self.maker
     }
 
-    pub(crate) fn clock(&self) -> &SharedClock {
+    pub(crate) fn clock(&self) -> &ThreadClock {
         &self.slots.clock
     }
 

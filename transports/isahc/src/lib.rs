@@ -42,11 +42,9 @@
 //! | `classify.rs` | from curl's codes to a kind and a delivery |
 //! | `declared.rs` | what is otherwise than the requirements say, as data |
 //! | `descriptors.rs` | whether the process has more open files than curl can wait for |
-//! | `clock.rs` | the clock, and the one thread that all timers share |
 #![forbid(unsafe_code)]
 
 mod classify;
-mod clock;
 mod connections;
 mod declared;
 mod descriptors;

@@ -10,10 +10,9 @@ use http_body::Body as _;
 use isahc::AsyncBody;
 use isahc::config::Configurable;
 use isahc::tls::{Identity, TlsConfig};
-use redial_client::{Body, BoxError, Clock, Exchange, Protocol, TransportError};
+use redial_client::{Body, BoxError, Clock, Exchange, Protocol, ThreadClock, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
-use crate::clock::SharedClock;
 use crate::connections::Lease;
 use crate::ledger::Lane;
 use crate::upload::{Progress, Upload};
@@ -93,7 +92,7 @@ pub(crate) fn prepare(
     exchange: Exchange,
     lease: &Lease,
     protocol: Protocol,
-    clock: &SharedClock,
+    clock: &ThreadClock,
 ) -> Result<(Request<AsyncBody>, Progress), TransportError> {
     let (head, body) = exchange.request.into_parts();
     let mut headers = head.headers;
@@ -158,7 +157,7 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &Body, streamed: bool) 
 }
 
 /// The body as curl reads it; `always`: also where it is empty.
-fn stream(body: Body, always: bool, clock: &SharedClock) -> (AsyncBody, Progress) {
+fn stream(body: Body, always: bool, clock: &ThreadClock) -> (AsyncBody, Progress) {
     if body.is_end_stream() && !always {
         return (AsyncBody::empty(), Progress::done());
     }

@@ -7,10 +7,9 @@ use std::sync::Arc;
 
 use redial_client::{
     Answer, BoxFuture, Clock, Exchange, IntoTransport, NoTransport, Observer, PoolFigures,
-    Settings, SettingsError, Transport, TransportError,
+    Settings, SettingsError, ThreadClock, Transport, TransportError,
 };
 
-use crate::clock::SharedClock;
 use crate::connections::Connections;
 use crate::handles::Maker;
 use crate::{exchange, request};
@@ -41,7 +40,7 @@ impl IsahcTransport {
     /// only; whether certificate and key belong together is seen in the first handshake.
     pub fn with(settings: Settings) -> Result<Self, StartError> {
         let maker = Maker::new(settings).map_err(StartError::Settings)?;
-        let clock = SharedClock::start().map_err(StartError::Thread)?;
+        let clock = ThreadClock::start().map_err(StartError::Thread)?;
         Ok(Self { connections: Connections::new(maker, clock) })
     }
 }

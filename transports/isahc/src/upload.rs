@@ -10,10 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::{Buf, Bytes};
 use futures_io::AsyncRead;
 use http_body::Body as _;
-use redial_client::{Body, BodyError, Clock};
+use redial_client::{Body, BodyError, Clock, ThreadClock};
 use redial_engine::Timestamp;
-
-use crate::clock::SharedClock;
 
 /// How far a request body has been read by curl.
 #[derive(Clone, Debug, Default)]
@@ -81,11 +79,11 @@ pub(crate) struct Upload {
     body: Mutex<Body>,
     piece: Bytes,
     progress: Progress,
-    clock: SharedClock,
+    clock: ThreadClock,
 }
 
 impl Upload {
-    pub(crate) fn new(body: Body, clock: SharedClock) -> (Self, Progress) {
+    pub(crate) fn new(body: Body, clock: ThreadClock) -> (Self, Progress) {
         let progress = Progress::default();
         let upload =
             Self { body: Mutex::new(body), piece: Bytes::new(), progress: progress.clone(), clock };

@@ -5,10 +5,9 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use redial_client::{Clock, Timeouts};
+use redial_client::{Alarm, Clock, ThreadClock, Timeouts};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
-use crate::clock::{Alarm, SharedClock};
 use crate::upload::Progress;
 
 /// After which time, at the soonest, a source that had nothing is looked at again.
@@ -18,7 +17,7 @@ const AGAIN: Duration = Duration::from_millis(10);
 ///
 /// The clock decides, not the timer (R-T-6).
 pub(crate) struct Watch {
-    clock: SharedClock,
+    clock: ThreadClock,
     upload: Progress,
     timeouts: Timeouts,
     cutoff: Option<Cutoff>,
@@ -33,7 +32,7 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(
-        clock: SharedClock,
+        clock: ThreadClock,
         upload: Progress,
         timeouts: Timeouts,
         cutoff: Option<Cutoff>,

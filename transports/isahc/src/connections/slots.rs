@@ -6,12 +6,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Wake;
 
-use redial_client::{Clock, PoolFigures, PoolLimits};
+use redial_client::{Clock, PoolFigures, PoolLimits, ThreadClock};
 use redial_engine::Timestamp;
 
 use super::Connections;
 use super::ports::Ports;
-use crate::clock::SharedClock;
 use crate::ledger::{Fate, Ledger, Place};
 
 /// What slots there are. Apart from the handles, because curl's threads come here too, and must
@@ -19,7 +18,7 @@ use crate::ledger::{Fate, Ledger, Place};
 #[derive(Debug)]
 pub(super) struct Slots {
     state: Mutex<State>,
-    pub(super) clock: SharedClock,
+    pub(super) clock: ThreadClock,
     expiry: Option<Duration>,
     sweeper: OnceLock<Waker>,
 }
@@ -47,7 +46,7 @@ impl State {
 }
 
 impl Slots {
-    pub(super) fn new(limits: PoolLimits, clock: SharedClock) -> Arc<Self> {
+    pub(super) fn new(limits: PoolLimits, clock: ThreadClock) -> Arc<Self> {
         let state = Mutex::new(State {
             ledger: Ledger::new(limits),
             queue: VecDeque::new(),

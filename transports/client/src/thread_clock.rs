@@ -1,6 +1,6 @@
-//! The clock, and the one thread that all timers share.
+//! A clock that needs no runtime: one thread that all timers share.
 //!
-//! A timer of a runtime would bind the transport to it, and one that wakes its reactor for every
+//! A timer of a runtime would bind a transport to it, and one that wakes its reactor for every
 //! request costs as much as a part of the request. Here a timer that is not the next to fire is an
 //! entry in a map, and nobody is woken for it.
 
@@ -14,42 +14,63 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Instant, SystemTime};
 
-use redial_client::{BoxFuture, Clock};
 use redial_engine::Timestamp;
 
-/// The time, and timers on a thread of their own, which ends with the last handle.
-#[derive(Clone)]
-pub(crate) struct SharedClock(Arc<Owner>);
+use crate::clock::Clock;
+use crate::transport::BoxFuture;
 
-impl SharedClock {
-    /// Starts the thread.
-    pub(crate) fn start() -> io::Result<Self> {
+/// The clock of a transport that has no runtime: the system's time, and timers on one thread.
+///
+/// Clones share the thread, which ends with the last of them and of their timers. Setting a timer
+/// costs an entry in a map, and a wake-up of the thread only where no other fires before.
+///
+/// ```
+/// use core::time::Duration;
+/// use redial_client::{Clock as _, ThreadClock};
+///
+/// # fn main() -> std::io::Result<()> {
+/// let clock = ThreadClock::start()?;
+/// let at = clock.now().saturating_add(Duration::from_millis(5));
+/// futures_lite::future::block_on(clock.sleep_until(at));
+/// assert!(clock.now() >= at);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct ThreadClock(Arc<Owner>);
+
+impl ThreadClock {
+    /// Starts the thread, and the clock at [`Timestamp::ORIGIN`].
+    ///
+    /// # Errors
+    ///
+    /// What the system says where it has no thread to give.
+    pub fn start() -> io::Result<Self> {
         let timers = Arc::new(Timers {
             origin: Instant::now(),
             queue: Mutex::new(Queue::default()),
             changed: Condvar::new(),
         });
         let owner = Owner(Arc::clone(&timers));
-        thread::Builder::new()
-            .name("redial-isahc-timers".to_owned())
-            .spawn(move || timers.run())?;
+        thread::Builder::new().name("redial-timers".to_owned()).spawn(move || timers.run())?;
         Ok(Self(Arc::new(owner)))
     }
 
-    /// A future that is ready at `at`.
-    pub(crate) fn alarm(&self, at: Timestamp) -> Alarm {
+    /// A future that is ready at `at` or later, and never at [`Timestamp::MAX`]: what
+    /// [`sleep_until`](Clock::sleep_until) boxes.
+    pub fn alarm(&self, at: Timestamp) -> Alarm {
         Alarm { owner: Arc::clone(&self.0), at, entry: None }
     }
 
     /// Wakes `waker` once, at `at` or later.
-    pub(crate) fn wake_at(&self, at: Timestamp, waker: Waker) {
+    pub fn wake_at(&self, at: Timestamp, waker: Waker) {
         let mut queue = self.0.0.lock();
         let number = queue.number();
         self.0.0.insert(&mut queue, (at, number), waker);
     }
 }
 
-impl Clock for SharedClock {
+impl Clock for ThreadClock {
     fn now(&self) -> Timestamp {
         self.0.0.now()
     }
@@ -63,14 +84,14 @@ impl Clock for SharedClock {
     }
 }
 
-impl fmt::Debug for SharedClock {
+impl fmt::Debug for ThreadClock {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("SharedClock").field(&self.now()).finish()
+        f.debug_tuple("ThreadClock").field(&self.now()).finish()
     }
 }
 
-/// Ready at its time or later; [`Timestamp::MAX`] never comes.
-pub(crate) struct Alarm {
+/// A timer of a [`ThreadClock`]: ready at its time or later. Dropping it takes it off the clock.
+pub struct Alarm {
     owner: Arc<Owner>,
     at: Timestamp,
     entry: Option<u64>,
