@@ -33,7 +33,7 @@ fn trial(subject: &Arc<Subject>, scenario: &Arc<Scenario>) -> Trial {
     let (subject, scenario) = (Arc::clone(subject), Arc::clone(scenario));
     let name = format!("{}::{}", subject.name(), scenario.id);
     Trial::test(name, move || match check(&subject, &scenario).verdict {
-        Verdict::Passed | Verdict::Declared(_) => Ok(()),
+        Verdict::Passed | Verdict::Declared { .. } => Ok(()),
         Verdict::Failed(differences) => Err(Failed::from(differences.join("\n"))),
     })
 }

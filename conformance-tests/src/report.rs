@@ -30,8 +30,13 @@ pub struct Played {
 pub enum Verdict {
     /// Everything was as it must be.
     Passed,
-    /// It does not pass, as the transport declares, for this reason; what it does instead does.
-    Declared(String),
+    /// It does not pass, as the transport declares; what the transport does instead does.
+    Declared {
+        /// Why.
+        reason: String,
+        /// What was not as the scenario has it: none where a race went its way this time.
+        differences: Vec<String>,
+    },
     /// This was not as it must be.
     Failed(Vec<String>),
 }
@@ -41,7 +46,7 @@ impl Verdict {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
-            Self::Declared(_) => "declared",
+            Self::Declared { .. } => "declared",
             Self::Failed(_) => "failed",
         }
     }
@@ -123,7 +128,7 @@ fn count<'a>(played: impl Iterator<Item = &'a Played>) -> Counts {
         match played.verdict {
             Verdict::Passed => counts.passed += 1,
             Verdict::Failed(_) => counts.failed += 1,
-            Verdict::Declared(_) => counts.declared += 1,
+            Verdict::Declared { .. } => counts.declared += 1,
         }
         counts
     })
@@ -197,7 +202,7 @@ impl Serialize for Report {
 fn cell(played: &Played) -> Cell<'_> {
     let (reason, differences): (_, &[String]) = match &played.verdict {
         Verdict::Passed => (None, &[]),
-        Verdict::Declared(reason) => (Some(reason.as_str()), &[]),
+        Verdict::Declared { reason, differences } => (Some(reason.as_str()), differences),
         Verdict::Failed(differences) => (None, differences),
     };
     let elapsed_ms = (played.elapsed.as_secs_f64() * 1e4).round() / 10.0;

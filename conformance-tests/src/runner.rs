@@ -10,7 +10,9 @@ use std::thread;
 use std::time::Instant;
 
 use crate::play::{Place, Play, RealTime};
-use crate::{FaultServer, Log, Played, Report, Scenario, Seen, Subject, Verdict, judge};
+use crate::{
+    Declaration, FaultServer, Log, Played, Report, Scenario, Seen, Subject, Verdict, judge,
+};
 
 /// How long a scenario may take. One that takes longer hangs.
 const TOO_LONG: Duration = Duration::from_secs(60);
@@ -56,30 +58,37 @@ pub fn run(
 /// Plays one scenario over one transport, and what the transport declares of it.
 pub fn check(subject: &Arc<Subject>, scenario: &Arc<Scenario>) -> Played {
     let began = Instant::now();
-    let wrong = play(subject, scenario);
-    let verdict =
-        match subject.declared(&scenario.id) {
-            None if wrong.is_empty() => Verdict::Passed,
-            None => Verdict::Failed(wrong),
-            Some(declaration) if wrong.is_empty() && declaration.is_strict() => Verdict::Failed(
-                vec![format!("it passes, although it is declared: {}", declaration.reason())],
-            ),
-            Some(declaration) => {
-                let instead = declaration.instead_of(scenario).map(Arc::new);
-                let wrong = instead.map_or_else(Vec::new, |scenario| play(subject, &scenario));
-                if wrong.is_empty() {
-                    Verdict::Declared(declaration.reason().to_owned())
-                } else {
-                    let wrong = wrong.into_iter().map(|it| format!("instead of it: {it}"));
-                    Verdict::Failed(wrong.collect())
-                }
-            }
-        };
+    let differences = play(subject, scenario);
+    let verdict = match subject.declared(&scenario.id) {
+        None if differences.is_empty() => Verdict::Passed,
+        None => Verdict::Failed(differences),
+        Some(declaration) => declared(subject, scenario, declaration, differences),
+    };
     Played {
         scenario: Arc::clone(scenario),
         subject: subject.name().to_owned(),
         verdict,
         elapsed: began.elapsed(),
+    }
+}
+
+/// What comes of a scenario that is declared, and differed so: what holds instead is played too.
+fn declared(
+    subject: &Arc<Subject>,
+    scenario: &Arc<Scenario>,
+    declaration: &Declaration,
+    differences: Vec<String>,
+) -> Verdict {
+    let reason = declaration.reason();
+    if differences.is_empty() && declaration.is_strict() {
+        return Verdict::Failed(vec![format!("it passes, although it is declared: {reason}")]);
+    }
+    let instead = declaration.instead_of(scenario).map(Arc::new);
+    let wrong = instead.map_or_else(Vec::new, |scenario| play(subject, &scenario));
+    if wrong.is_empty() {
+        Verdict::Declared { reason: reason.to_owned(), differences }
+    } else {
+        Verdict::Failed(wrong.into_iter().map(|it| format!("instead of it: {it}")).collect())
     }
 }
 

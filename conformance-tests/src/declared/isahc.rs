@@ -1,6 +1,7 @@
 //! What isahc declares: where curl does things its own way and no option of it says otherwise.
 //!
-//! A reason names the file of curl or isahc that shows it. What holds instead is played too.
+//! A reason names the line of curl 8.22.0 or isahc 2.0.2 that shows it, and a report of the suite
+//! what was seen instead. What holds instead is played too.
 
 use core::time::Duration;
 
@@ -12,41 +13,45 @@ use crate::{
 };
 
 const NOTHING_USABLE: &str = "where no complete header line has come curl says CURLE_GOT_NOTHING \
-                              (lib/http.c, \"Empty reply from server\"), as for no answer at all";
+                              (lib/http.c:1712, \"Empty reply from server\"), as for no answer at \
+                              all; its words are not kept (isahc's agent/mod.rs:509)";
 const SENT_AGAIN: &str = "curl itself sends what may be repeated once more where a reused \
-                          connection breaks (lib/transfer.c, Curl_retry_request)";
+                          connection breaks (lib/transfer.c:608, Curl_retry_request)";
 const ENDS_WITH_ITS_CONNECTION: &str = "to curl a head may end with its connection (lib/http.c): \
                                         it is the body that is found to be missing";
 const MALFORMED_CHUNK: &str = "curl says CURLE_RECV_ERROR of a malformed chunk, as of a reset \
-                               (lib/http_chunks.c)";
-const ADDED: &str = "Accept, and an empty User-Agent and Content-Type, cannot be left out: \
-                     isahc's parsing.rs (header_to_curl_string) has no way to tell curl \"none\"";
-const UNASKED: &str = "curl looks at an idle connection, not at the bytes on it, before it is \
-                       reused (lib/url.c)";
+                               (lib/http_chunks.c:441); its words are not kept (isahc's \
+                               agent/mod.rs:509)";
+const ADDED: &str = "Accept, and an empty User-Agent and Content-Type, cannot be left out: isahc's \
+                     parsing.rs:85 (header_to_curl_string) has no way to tell curl \"none\", and \
+                     client.rs:1171 adds a User-Agent where there is none";
+const UNASKED: &str = "curl looks at an idle connection at most once in a second before it is \
+                       reused (lib/conncache.c:954)";
 const HANDSHAKE: &str = "a handshake that was cut and one that was refused are one code of curl's, \
-                         CURLE_SSL_CONNECT_ERROR: both count as refused";
+                         CURLE_SSL_CONNECT_ERROR (lib/vtls/rustls.c:1303): both count as refused";
 const NO_GOODBYE: &str = "curl's rustls backend makes CURLE_RECV_ERROR of a missing close_notify \
-                          (lib/vtls/rustls.c), as of a reset";
+                          (lib/vtls/rustls.c:231), as of a reset";
 const NO_FRAMES: &str = "curl says CURLE_HTTP2, or CURLE_RECV_ERROR, of frames that are none, as of \
-                         the end of a connection (lib/http2.c)";
-const NOT_WAITED_FOR: &str = "isahc does not set CURLOPT_PIPEWAIT: until a connection stands, curl \
-                              opens more of them";
+                         the end of a connection (lib/http2.c:498 and 1856)";
+const NOT_WAITED_FOR: &str = "isahc does not set CURLOPT_PIPEWAIT (lib/url.c:1105): until a \
+                              connection stands, curl opens more of them";
 const REFUSED: &str = "curl tries a refused stream five times more by itself, and then says nothing \
-                       that tells it from a broken connection (lib/transfer.c, Curl_retry_request)";
+                       that tells it from a broken connection (lib/transfer.c:638, \
+                       CONN_MAX_RETRIES)";
 const HUGE_HEAD: &str = "a head beyond curl's own limit of 300 KiB is CURLE_RECV_ERROR, as a reset \
-                         is (lib/http.c, \"Too large response headers\")";
+                         is (lib/http.c:3914, \"Too large response headers\")";
 const OF_ITS_OWN: &str = "what must not be repeated has a connection of its own, because curl \
-                          re-sends on reused ones (lib/transfer.c, Curl_retry_request): there is \
-                          no race to lose";
+                          re-sends on reused ones (lib/transfer.c:608, Curl_retry_request): there \
+                          is no race to lose";
 const HELD_BACK: &str = "curl opens a stream before it has seen the server's settings, and nghttp2 \
-                         holds further ones back (lib/http2.c): nobody is told that one waits";
+                         holds further ones back (lib/http2.c:1180): nobody is told that one waits";
 const ANY_END: &str = "a body that ends early is CURLE_PARTIAL_FILE, whatever ended it \
-                       (lib/http2.c, stream_recv)";
+                       (lib/http2.c:1856, stream_recv)";
 const UNTOLD: &str = "curl tells of a connection with the response alone, and not of its end: the \
                       figures are bounds from above";
 const LETS_GO_LATE: &str = "curl notices that a call was dropped when bytes move (isahc's \
-                            handler.rs), or when the reaper comes: after the read timeout and 5 s, and 5 s \
-                            more where bytes had moved (lib/speedcheck.c looks so far back)";
+                            handler.rs:543), or when the reaper comes: after the read timeout and \
+                            5 s, and 5 s more where bytes had moved (lib/progress.c:150)";
 
 /// What isahc declares.
 pub fn isahc() -> Vec<Declaration> {

@@ -27,22 +27,19 @@ fn explain(page: &mut String, played: &Played) {
     let _ = match &played.verdict {
         Verdict::Passed => return,
         Verdict::Failed(_) => write!(page, "\n{BAD}failed{BAD:#}"),
-        Verdict::Declared(_) => write!(page, "\n{DECLARED}declared{DECLARED:#}"),
+        Verdict::Declared { .. } => write!(page, "\n{DECLARED}declared{DECLARED:#}"),
     };
     let (subject, scenario) = (&played.subject, &played.scenario);
     let proves = scenario.requirements.join(", ");
     let (id, title) = (&scenario.id, &scenario.title);
     let _ = writeln!(page, " {subject}: {id} {DIM}({proves}: {title}){DIM:#}");
-    match &played.verdict {
-        Verdict::Passed => {}
-        Verdict::Failed(differences) => {
-            for difference in differences {
-                let _ = writeln!(page, "  {difference}");
-            }
-        }
-        Verdict::Declared(reason) => {
-            let _ = writeln!(page, "  {reason}");
-        }
+    let (reason, differences): (_, &[String]) = match &played.verdict {
+        Verdict::Passed => (None, &[]),
+        Verdict::Failed(differences) => (None, differences),
+        Verdict::Declared { reason, differences } => (Some(reason), differences),
+    };
+    for line in reason.into_iter().chain(differences) {
+        let _ = writeln!(page, "  {line}");
     }
 }
 
