@@ -9,6 +9,8 @@ use std::net::{Shutdown, TcpStream};
 use async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
 
+use crate::runtime::{self, Peeked};
+
 /// A TCP socket on the reactor of async-io.
 ///
 /// async-io's own way to read is to try first and to ask the reactor where nothing has come. A
@@ -31,6 +33,12 @@ impl Socket {
         let stream = Async::<TcpStream>::connect(address).await?;
         stream.get_ref().set_nodelay(true)?;
         Ok(Self { stream, empty: true })
+    }
+}
+
+impl runtime::Socket for Socket {
+    fn peek(&self) -> Peeked {
+        Peeked::of(self.stream.get_ref().peek(&mut [0]))
     }
 }
 

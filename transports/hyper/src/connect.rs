@@ -16,6 +16,7 @@ use crate::runtime::Runtime;
 use crate::stream::Stream;
 use crate::tls;
 use crate::upload::Upload;
+use crate::wire::{Look, Wire};
 
 /// What sends requests over a connection.
 pub(crate) enum Sender<R: Runtime> {
@@ -54,6 +55,8 @@ pub(crate) struct Connected<R: Runtime> {
     pub(crate) driver: Driver<R>,
     /// How many requests it serves at a time.
     pub(crate) max_streams: u32,
+    /// Where its end can be seen before its driver has seen it.
+    pub(crate) wire: Arc<dyn Look>,
 }
 
 /// Makes connections under one set of settings.
@@ -104,36 +107,27 @@ impl Connector {
                 (Stream::Tls(Box::new(stream)), http2)
             }
         };
+        let wire = Arc::new(Wire::new(stream));
         let scratch = self.scratch.clone();
-        let io = MeteredIo::new(stream, runtime.clone(), Arc::clone(meter), scratch);
-        match self.protocol {
-            Protocol::Http2PriorKnowledge => self.speak_http2(io, meter).await,
-            Protocol::Negotiated if agreed => self.speak_http2(io, meter).await,
-            Protocol::Negotiated | Protocol::Http1 | _ => self.speak_http1(io).await,
-        }
+        let io = MeteredIo::new(Arc::clone(&wire), runtime.clone(), Arc::clone(meter), scratch);
+        let (sender, driver, max_streams) = match self.protocol {
+            Protocol::Http2PriorKnowledge => self.speak_http2(io, meter).await?,
+            Protocol::Negotiated if agreed => self.speak_http2(io, meter).await?,
+            Protocol::Negotiated | Protocol::Http1 | _ => self.speak_http1(io).await?,
+        };
+        Ok(Connected { sender, driver, max_streams, wire })
     }
 
-    async fn speak_http1<R: Runtime>(
-        &self,
-        io: MeteredIo<R>,
-    ) -> Result<Connected<R>, TransportError> {
+    async fn speak_http1<R: Runtime>(&self, io: MeteredIo<R>) -> Spoken<R> {
         let handshake = http1::Builder::new().max_header_size(self.max_head).handshake(io).await;
         let (sender, driver) = handshake.map_err(|error| unsent(FailureKind::Connect, error))?;
-        Ok(Connected {
-            sender: Sender::Http1(sender),
-            driver: Driver::Http1(Box::new(driver)),
-            max_streams: 1,
-        })
+        Ok((Sender::Http1(sender), Driver::Http1(Box::new(driver)), 1))
     }
 
     /// Waits for the peer's settings, which are the first that it says (RFC 9113 3.4): until then
     /// nobody knows how many streams it permits, nor that it speaks HTTP/2 at all. That costs a
     /// round trip for each connection at most, and nothing is ever sent in vain.
-    async fn speak_http2<R: Runtime>(
-        &self,
-        io: MeteredIo<R>,
-        meter: &Meter,
-    ) -> Result<Connected<R>, TransportError> {
+    async fn speak_http2<R: Runtime>(&self, io: MeteredIo<R>, meter: &Meter) -> Spoken<R> {
         let begun = Multiplexed::begin(io, self.max_head).await;
         let (sender, mut driver) = begun.map_err(|error| unsent(FailureKind::Connect, error))?;
         let max_streams = poll_fn(|context| match driver.poll(context) {
@@ -143,13 +137,12 @@ impl Connector {
             Progress::Gone => Poll::Ready(Err(TransportError::unsent(FailureKind::Connect))),
         });
         let max_streams = max_streams.await?;
-        Ok(Connected {
-            sender: Sender::Http2(sender),
-            driver: Driver::Http2(Box::new(driver)),
-            max_streams,
-        })
+        Ok((Sender::Http2(sender), Driver::Http2(Box::new(driver)), max_streams))
     }
 }
+
+/// A connection on which one of the protocols is spoken, and how many requests it serves at a time.
+type Spoken<R> = Result<(Sender<R>, Driver<R>, u32), TransportError>;
 
 fn unsent(kind: FailureKind, source: impl Into<redial_client::BoxError>) -> TransportError {
     TransportError::with_source(Failure::new(kind, Delivery::Unsent), source)

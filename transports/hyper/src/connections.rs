@@ -121,18 +121,28 @@ impl<R: Runtime> Connections<R> {
         &self.runtime
     }
 
-    /// A connection for this exchange, reused or new.
+    /// A connection for this exchange, new, or reused and still standing.
     pub(crate) async fn acquire(
         self: &Arc<Self>,
         exchange: &Exchange,
     ) -> Result<Lease<R>, TransportError> {
-        let result = match self.take(exchange) {
-            Some(taken) => taken,
-            // Few requests wait, and those that do need not make room for it in all others.
-            None => Box::pin(self.wait(exchange)).await,
-        };
-        self.watch.served(&exchange.origin, &result);
-        result
+        loop {
+            let (mut result, idle) = match self.take(exchange) {
+                Some(taken) => (taken, true),
+                // Few requests wait, and those that do need not make room for it in all others.
+                None => (Box::pin(self.wait(exchange)).await, false),
+            };
+            // A new one is not asked, so that a server that closes each at once is not called
+            // again and again (R-X-7). All others end with this, and those that do are gone.
+            if let Ok(lease) = &mut result
+                && (idle || lease.is_reused())
+                && !lease.is_fit().await
+            {
+                continue;
+            }
+            self.watch.served(&exchange.origin, &result);
+            return result;
+        }
     }
 
     async fn wait(self: &Arc<Self>, exchange: &Exchange) -> Result<Lease<R>, TransportError> {

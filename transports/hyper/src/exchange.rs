@@ -3,7 +3,6 @@
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
 use core::task::Poll;
-use core::time::Duration;
 use std::sync::Arc;
 
 use futures_util::future::Either;
@@ -14,7 +13,7 @@ use http_body::Body as _;
 use hyper::body::Incoming;
 use hyper::client::conn::TrySendError;
 use redial_client::{Answer, Body, BoxError, Exchange, Origin, TransportError};
-use redial_engine::{Delivery, Failure, FailureKind, Timestamp};
+use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::classify::{self, Baseline};
 use crate::connect::Sender;
@@ -23,10 +22,6 @@ use crate::response::Reading;
 use crate::runtime::Runtime;
 use crate::timeouts::Watch;
 use crate::upload::{Progress, Upload};
-
-/// For how long a connection may have been silent and still be used at once. One that has been for
-/// longer may have been closed by the server meanwhile, and its runtime gets the chance to say so.
-const QUIET: Duration = Duration::from_millis(1);
 
 /// Sends a request over a connection, and answers with the response head.
 ///
@@ -39,13 +34,8 @@ pub(crate) fn send<R: Runtime>(
 ) -> impl Future<Output = Result<Answer, TransportError>> + Send {
     async move {
         let mut lease = connections.acquire(&exchange).await?;
-        let mut now = lease.since();
-        if lease.is_reused() && now.saturating_since(lease.meter().last_activity()) >= QUIET {
-            lease.runtime().yield_now().await;
-            now = lease.runtime().now();
-        }
         let baseline = Baseline::of(lease.meter());
-        let (sent, mut watch) = begin(&mut lease, exchange, now)?;
+        let (sent, mut watch) = begin(&mut lease, exchange)?;
         let result = response_head(pin!(sent), &mut watch, &lease, baseline).await;
         match result {
             Ok(response) => answer(response, lease, watch),
@@ -68,7 +58,6 @@ pub(crate) fn send<R: Runtime>(
 fn begin<R: Runtime>(
     lease: &mut Lease<R>,
     exchange: Exchange,
-    now: Timestamp,
 ) -> Result<(impl Future<Output = Sent<R>> + use<R>, Watch), TransportError> {
     let Exchange { origin, mut request, timeouts, cutoff, .. } = exchange;
     if lease.is_multiplexed() {
@@ -80,7 +69,7 @@ fn begin<R: Runtime>(
     }
     let mut progress = Progress::default();
     let request = request.map(|body| Upload::new(body, lease.runtime(), &mut progress));
-    let watch = Watch::new(lease, progress, timeouts, cutoff, now);
+    let watch = Watch::new(lease, progress, timeouts, cutoff, lease.since());
     let sent = match lease.sender() {
         Some(Sender::Http1(sender)) => Either::Left(sender.try_send_request(request)),
         Some(Sender::Http2(sender)) => Either::Right(sender.try_send_request(request)),

@@ -6,12 +6,12 @@ use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use futures_io::{AsyncRead, AsyncWrite};
+use futures_io::{AsyncRead as _, AsyncWrite as _};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use redial_engine::Timestamp;
 
 use crate::runtime::Runtime;
-use crate::stream::Stream;
+use crate::wire::Wire;
 
 /// How much is read at a time while little comes.
 const LITTLE: usize = 1024;
@@ -173,7 +173,7 @@ impl Meter {
 
 /// A socket as hyper wants it, metered.
 pub(crate) struct MeteredIo<R: Runtime> {
-    socket: Stream<R::Socket>,
+    wire: Arc<Wire<R::Socket>>,
     runtime: R,
     meter: Arc<Meter>,
     scratch: Scratch,
@@ -191,13 +191,13 @@ const TURN: u32 = 4;
 
 impl<R: Runtime> MeteredIo<R> {
     pub(crate) fn new(
-        socket: Stream<R::Socket>,
+        wire: Arc<Wire<R::Socket>>,
         runtime: R,
         meter: Arc<Meter>,
         scratch: Scratch,
     ) -> Self {
         let little = Box::new([0; LITTLE]);
-        Self { socket, runtime, meter, scratch, little, much: false, reads: 0 }
+        Self { wire, runtime, meter, scratch, little, much: false, reads: 0 }
     }
 
     fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -210,8 +210,14 @@ impl<R: Runtime> MeteredIo<R> {
     }
 }
 
-// The socket is `Unpin` by the runtime's contract, and nothing else here is pinned.
+// Nothing here is pinned.
 impl<R: Runtime> Unpin for MeteredIo<R> {}
+
+impl<R: Runtime> Drop for MeteredIo<R> {
+    fn drop(&mut self) {
+        self.wire.close();
+    }
+}
 
 impl<R: Runtime> Read for MeteredIo<R> {
     fn poll_read(
@@ -229,7 +235,7 @@ impl<R: Runtime> Read for MeteredIo<R> {
         let space = large.as_deref_mut().unwrap_or(&mut *this.little);
         let room = buffer.remaining().min(space.len());
         let space = space.get_mut(..room).unwrap_or_default();
-        let read = Pin::new(&mut this.socket).poll_read(context, space);
+        let read = this.wire.poll(|socket| Pin::new(socket).poll_read(context, space));
         let metered = read.map(|read| {
             let filled = space.get(..read?).unwrap_or_default();
             this.much = !filled.is_empty() && filled.len() == room;
@@ -252,7 +258,7 @@ impl<R: Runtime> Write for MeteredIo<R> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.socket).poll_write(context, bytes);
+        let result = this.wire.poll(|socket| Pin::new(socket).poll_write(context, bytes));
         this.written(result)
     }
 
@@ -266,13 +272,13 @@ impl<R: Runtime> Write for MeteredIo<R> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.socket).poll_write_vectored(context, bytes);
+        let result = this.wire.poll(|socket| Pin::new(socket).poll_write_vectored(context, bytes));
         this.written(result)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let result = Pin::new(&mut this.socket).poll_flush(context);
+        let result = this.wire.poll(|socket| Pin::new(socket).poll_flush(context));
         match &result {
             Poll::Ready(Ok(())) => this.meter.unblocked(),
             Poll::Ready(Err(error)) => this.meter.failed(error),
@@ -283,6 +289,6 @@ impl<R: Runtime> Write for MeteredIo<R> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().socket).poll_close(context)
+        self.wire.poll(|socket| Pin::new(socket).poll_close(context))
     }
 }

@@ -13,6 +13,7 @@
 //! | `connect.rs` | from an origin to a connection that serves |
 //! | `dial.rs` | from a name to a socket: its addresses are raced |
 //! | `tls.rs`, `stream.rs` | whom to trust, and a socket with or without TLS |
+//! | `wire.rs` | that socket, between who drives a connection and who looks at it |
 //! | `http2.rs` | one HTTP/2 connection with all that hyper runs for it |
 //! | `exchange.rs` | one request on one connection, and its response head |
 //! | `response.rs` | the response body, and giving the connection back |
@@ -46,6 +47,7 @@ mod timeouts;
 mod tls;
 mod transport;
 mod upload;
+mod wire;
 
-pub use runtime::Runtime;
+pub use runtime::{Peeked, Runtime, Socket};
 pub use transport::{Hyper, HyperTransport};

@@ -4,6 +4,7 @@ use core::net::SocketAddr;
 use std::io;
 use std::time::SystemTime;
 
+use futures_io::{AsyncRead, AsyncWrite};
 use redial_client::BoxFuture;
 use redial_engine::Timestamp;
 
@@ -12,7 +13,7 @@ use redial_engine::Timestamp;
 /// Implementing this, in about a hundred lines, brings the whole transport to another runtime.
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// A connected TCP socket. Dropping it closes it.
-    type Socket: futures_io::AsyncRead + futures_io::AsyncWrite + Send + Unpin + 'static;
+    type Socket: Socket;
 
     /// The name by which users choose it, such as `tokio`.
     fn name(&self) -> &'static str;
@@ -43,9 +44,43 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Runs a future in the background.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 
-    /// Lets the reactor report what has happened to sockets meanwhile.
+    /// Lets the other tasks have a turn, and the reactor report what has happened to sockets.
     ///
-    /// Called before a connection is used again, so that one that the server has closed is seen to
-    /// be closed. Where a task is always behind the reactor, do nothing.
+    /// Called where bytes wait on an HTTP/2 connection that is to be used again, so that its task
+    /// may read them first: it may be told there that the server is going away.
     fn yield_now(&self) -> BoxFuture<'static, ()>;
+}
+
+/// A connected TCP socket of a runtime's.
+pub trait Socket: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// What whoever reads next will find, without taking it.
+    ///
+    /// Called before a connection is used again, so that one that the server has closed gets no
+    /// request. To be asked of the system, by a `recv` that peeks and does not wait, and not of the
+    /// reactor: that may have had no turn since, as where the thread was busy with something else.
+    fn peek(&self) -> Peeked;
+}
+
+/// What was found by a look at a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is nothing else that a read can find")]
+pub enum Peeked {
+    /// Nothing: the connection stands, and its peer is silent.
+    Nothing,
+    /// Bytes that nobody has read yet.
+    Bytes,
+    /// The end of the stream, or an error such as a reset.
+    End,
+}
+
+impl Peeked {
+    /// What this result of a peek on a socket that does not block says.
+    pub fn of(peeked: io::Result<usize>) -> Self {
+        match peeked {
+            Ok(0) => Self::End,
+            Ok(_) => Self::Bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Self::Nothing,
+            Err(_) => Self::End,
+        }
+    }
 }

@@ -7,11 +7,23 @@ use std::io::{self, IoSlice};
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
 
+use crate::runtime::{Peeked, Socket};
+
 /// A socket as it is, or with TLS on it.
 pub(crate) enum Stream<S> {
     Plain(S),
     /// Boxed, because it is much larger, and most are plain where the other is used.
     Tls(Box<TlsStream<S>>),
+}
+
+impl<S: Socket> Stream<S> {
+    /// What comes next on the wire, without taking it. With TLS on it, that is a record of TLS.
+    pub(crate) fn peek(&self) -> Peeked {
+        match self {
+            Self::Plain(socket) => socket.peek(),
+            Self::Tls(stream) => stream.get_ref().0.peek(),
+        }
+    }
 }
 
 /// Calls the same method of either.

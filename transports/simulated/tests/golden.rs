@@ -21,13 +21,13 @@ const GOLDEN: [(Level, u64, u64); 20] = [
     (Level::Messages, 89, 0x80ff_b054_adc3_b476),
     (Level::Bytes, 1, 0xa522_a702_333a_f153),
     (Level::Bytes, 2, 0x49b6_7aa6_cf1e_72c1),
-    (Level::Bytes, 3, 0xc8df_87f6_e4db_a66f),
+    (Level::Bytes, 3, 0xc0f6_0ece_ebe0_cece),
     (Level::Bytes, 5, 0x68fa_a57f_b5d1_6b4f),
     (Level::Bytes, 8, 0x012f_556e_dcdc_c818),
     (Level::Bytes, 13, 0x04af_a2d4_b7a3_91c1),
     (Level::Bytes, 21, 0xc102_589f_53ac_d3c2),
     (Level::Bytes, 34, 0xc196_7710_5667_d5ce),
-    (Level::Bytes, 55, 0xf676_59d3_b62a_d52c),
+    (Level::Bytes, 55, 0x11e8_1479_f94d_25dc),
     (Level::Bytes, 89, 0xff69_ab02_559e_6a80),
 ];
 

@@ -137,9 +137,9 @@ impl Runtime for Tokio {
     }
 
     fn yield_now(&self) -> BoxFuture<'static, ()> {
-        // On a current-thread runtime the reactor runs only between tasks: an end of stream that
-        // came while the thread was busy is seen only after this. From outside, it would wait for
-        // another runtime, and where a blocking call holds that up, for ever.
+        // On a current-thread runtime the reactor runs only between tasks: what came while the
+        // thread was busy is read only after this. From outside, it would wait for another runtime,
+        // and where a blocking call holds that up, for ever.
         let inside = Handle::try_current().is_ok_and(|here| here.id() == self.handle.id());
         if inside { Box::pin(tokio::task::yield_now()) } else { Box::pin(core::future::ready(())) }
     }

@@ -1,10 +1,13 @@
 //! tokio's socket, as futures-io has it.
 
+use core::mem::MaybeUninit;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use std::io::{self, IoSlice};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use redial_hyper::Peeked;
+use socket2::SockRef;
 use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf};
 use tokio::net::TcpStream;
 
@@ -15,6 +18,13 @@ pub struct Socket(TcpStream);
 impl Socket {
     pub(crate) const fn new(stream: TcpStream) -> Self {
         Self(stream)
+    }
+}
+
+impl redial_hyper::Socket for Socket {
+    fn peek(&self) -> Peeked {
+        // tokio's own way to peek asks the reactor first.
+        Peeked::of(SockRef::from(&self.0).peek(&mut [MaybeUninit::uninit()]))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A connection, or one stream of it, for the length of one exchange.
 
 use core::sync::atomic::Ordering;
+use core::time::Duration;
 use std::sync::Arc;
 
 use redial_engine::Timestamp;
@@ -9,7 +10,11 @@ use crate::connect::Sender;
 use crate::connections::{Connections, Grant, Shared};
 use crate::io::Meter;
 use crate::pool::ConnectionId;
-use crate::runtime::Runtime;
+use crate::runtime::{Peeked, Runtime};
+
+/// For how long an HTTP/2 connection has to have been silent for its socket to be asked. One that
+/// is at work is read all the time.
+const QUIET: Duration = Duration::from_millis(1);
 
 /// An HTTP/1.1 connection that one exchange has to itself, or one stream of an HTTP/2 connection.
 ///
@@ -67,6 +72,40 @@ impl<R: Runtime> Lease<R> {
     /// Whether the connection had served another request before.
     pub(crate) const fn is_reused(&self) -> bool {
         self.reused
+    }
+
+    /// Whether a request can be sent, as far as its socket tells. It is asked because nobody may have
+    /// read the end of the stream yet: a request that follows it is lost, and may not be sent again.
+    ///
+    /// A connection that others do not use has nothing to say before it is asked, so that anything
+    /// at all makes it unfit: an end, a reset, or a response to nothing. With TLS on it that may be
+    /// a harmless record, such as a session ticket, but it may as well announce the end: another
+    /// handshake costs less than a lost request.
+    pub(super) async fn is_fit(&mut self) -> bool {
+        if !self.is_multiplexed() {
+            return self.peek() == Peeked::Nothing;
+        }
+        if self.since.saturating_since(self.meter().last_activity()) < QUIET {
+            return true;
+        }
+        match self.peek() {
+            Peeked::Nothing => true,
+            Peeked::Bytes => {
+                // It may be about to hear of the end, or just of something else: it is to read that
+                // first.
+                self.runtime().yield_now().await;
+                self.since = self.runtime().now();
+                true
+            }
+            Peeked::End => {
+                self.distrust();
+                false
+            }
+        }
+    }
+
+    fn peek(&self) -> Peeked {
+        self.shared.wire.get().map_or(Peeked::Nothing, |wire| wire.peek())
     }
 
     /// Whether other exchanges may use the connection at the same time.

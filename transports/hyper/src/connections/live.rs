@@ -12,6 +12,7 @@ use crate::io::Meter;
 use crate::pool::{CloseReason, ConnectionId};
 use crate::runtime::Runtime;
 use crate::timeouts::Timers;
+use crate::wire::Look;
 
 /// A connection, from the start of connecting until its socket is gone.
 pub(super) struct Live<R: Runtime> {
@@ -24,6 +25,8 @@ pub(super) struct Live<R: Runtime> {
 #[derive(Default)]
 pub(crate) struct Shared {
     pub(crate) meter: Arc<Meter>,
+    /// Its socket, from when the connection stands.
+    pub(super) wire: OnceLock<Arc<dyn Look>>,
     pub(super) end: End,
     /// Why the pool closes it, where it does.
     pub(super) closed: OnceLock<CloseReason>,

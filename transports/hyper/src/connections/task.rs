@@ -62,8 +62,9 @@ impl<R: Runtime> Task<R> {
     pub(super) async fn run(mut self, timeout: Duration) {
         let began = self.runtime.now();
         match self.open(began, timeout).await {
-            Ok(Connected { sender, driver, max_streams }) => {
+            Ok(Connected { sender, driver, max_streams, wire }) => {
                 let Some(connections) = self.connections.upgrade() else { return };
+                let _ = self.shared.wire.set(wire);
                 self.opened = true;
                 let took = self.runtime.now().saturating_since(began);
                 self.watch.tell(&self.origin, PoolEventKind::Opened { took });

@@ -30,7 +30,6 @@ on_each_runtime![
     an_idle_connection_makes_room_for_another_origin,
     no_connection_is_kept_where_none_may_be,
     a_connection_that_was_closed_while_idle_is_replaced,
-    a_connection_whose_end_nobody_has_seen_yet_is_replaced,
     a_closed_client_refuses_calls_and_lets_those_under_way_finish,
     a_closed_client_closes_idle_connections_at_once,
     a_dropped_client_closes_its_connections,
@@ -247,21 +246,6 @@ async fn a_connection_that_was_closed_while_idle_is_replaced(on: On) {
         until(|| client.pool().open == 0).await;
     }
     finish(server).await;
-}
-
-async fn a_connection_whose_end_nobody_has_seen_yet_is_replaced(on: On) {
-    let server = closes_when_idle(5);
-    let client = on.client();
-    for number in 0..5 {
-        let response = client.post(server.url("/")).body("once").send().await.unwrap();
-        assert!(response.attempts().iter().all(|attempt| attempt.number == 1), "R-D-7");
-        // This sleeps with the thread, so that a runtime of one thread sees nothing.
-        while server.log().connections()[number].closed.is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    assert_eq!(finish(server).await.count("POST"), 5);
 }
 
 async fn a_closed_client_refuses_calls_and_lets_those_under_way_finish(on: On) {

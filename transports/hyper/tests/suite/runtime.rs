@@ -14,7 +14,7 @@ use futures_util::FutureExt as _;
 use redial_async_std::AsyncStd;
 use redial_client::BoxFuture;
 use redial_engine::Timestamp;
-use redial_hyper::Runtime;
+use redial_hyper::{Peeked, Runtime, Socket};
 use redial_smol::Smol;
 use redial_tokio::Tokio;
 
@@ -100,7 +100,7 @@ impl Runtime for TestRuntime {
             if let Some(delay) = delay {
                 sleep(delay).await;
             }
-            let socket: Box<dyn Both> =
+            let socket: Box<dyn Socket> =
                 each!(base, runtime => Box::new(runtime.connect(address).await?));
             Ok(TestSocket { socket, _counting: counting })
         })
@@ -167,14 +167,16 @@ impl Drop for Counting {
     }
 }
 
-trait Both: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Both for T {}
-
 /// A socket of any of them. It is dropped before it is counted as gone.
 pub(crate) struct TestSocket {
-    socket: Box<dyn Both>,
+    socket: Box<dyn Socket>,
     _counting: Counting,
+}
+
+impl Socket for TestSocket {
+    fn peek(&self) -> Peeked {
+        self.socket.peek()
+    }
 }
 
 impl AsyncRead for TestSocket {

@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::io;
 
 use redial_engine::Timestamp;
+use redial_hyper::Peeked;
 
 use super::Link;
 use crate::executor::{Sleep, VirtualTime};
@@ -86,6 +87,17 @@ impl Pipe {
         self.reader = Some(context.waker().clone());
         self.arm(time);
         Poll::Pending
+    }
+
+    /// What a read would find now.
+    pub(super) fn peek(&self, now: Timestamp) -> Peeked {
+        if self.segments.front().is_some_and(|segment| segment.at <= now) {
+            Peeked::Bytes
+        } else if self.is_over(now) {
+            Peeked::End
+        } else {
+            Peeked::Nothing
+        }
     }
 
     /// Takes bytes to send, as many as there is room for.

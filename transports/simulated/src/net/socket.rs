@@ -8,6 +8,7 @@ use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
 
 use futures_io::{AsyncRead, AsyncWrite};
+use redial_hyper::Peeked;
 
 use super::Link;
 use super::pipe::Pipe;
@@ -146,6 +147,14 @@ impl Peer {
 impl fmt::Debug for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Peer").field("gone", &self.is_gone()).finish()
+    }
+}
+
+impl redial_hyper::Socket for Socket {
+    fn peek(&self) -> Peeked {
+        let mut connection = lock(&self.connection);
+        let (incoming, _) = connection.of(self.side);
+        incoming.peek(self.time.now())
     }
 }
 
