@@ -44,7 +44,7 @@ impl Scratch {
 #[derive(Debug)]
 pub(crate) struct Meter {
     bytes_in: AtomicU64,
-    /// Beyond how many of them reading fails.
+    /// How many of them there may be: reading fails beyond.
     most_in: AtomicU64,
     bytes_out: AtomicU64,
     last_in: AtomicU64,
@@ -79,10 +79,13 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// A response head of at most so many bytes is to come next, and only as much again before it
-    /// (R-X-2): hyper bounds each head by itself, but not how many interim ones there are.
+    /// A response head is to come next, and this is the most that it may have, together with all
+    /// interim ones before it (R-X-2): hyper bounds each head by itself, but not how many there are.
+    ///
+    /// A little more is let in, because the heads may end just below the limit, and hyper reads on:
+    /// that is where the body begins.
     pub(crate) fn expect_head(&self, max_head: usize) {
-        self.allow((max_head as u64).saturating_mul(2));
+        self.allow((max_head as u64).saturating_add(LITTLE as u64));
     }
 
     /// A response body of any length may come.
@@ -134,17 +137,21 @@ impl Meter {
         self.error.get().copied()
     }
 
-    /// Fails where that is too much.
-    fn read(&self, bytes: usize, now: Timestamp) -> io::Result<()> {
-        let before = self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
-        self.last_in.store(now.as_nanos(), Ordering::Relaxed);
-        if before.saturating_add(bytes as u64) > self.most_in.load(Ordering::Relaxed) {
-            return Err(io::Error::new(
-                io::ErrorKind::FileTooLarge,
-                "more came than anybody waits for",
-            ));
+    /// How many bytes may be read now. Fails where that is none.
+    fn room(&self) -> io::Result<usize> {
+        let room = self.most_in.load(Ordering::Relaxed).saturating_sub(self.bytes_in());
+        match usize::try_from(room).unwrap_or(usize::MAX) {
+            0 => {
+                let more = "more came than anybody waits for";
+                Err(io::Error::new(io::ErrorKind::FileTooLarge, more))
+            }
+            room => Ok(room),
         }
-        Ok(())
+    }
+
+    fn read(&self, bytes: usize, now: Timestamp) {
+        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.last_in.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     fn wrote(&self, bytes: usize, now: Timestamp) {
@@ -231,16 +238,17 @@ impl<R: Runtime> Read for MeteredIo<R> {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
+        let allowed = this.meter.room().inspect_err(|error| this.meter.failed(error))?;
         let mut large = this.much.then(|| this.scratch.take());
         let space = large.as_deref_mut().unwrap_or(&mut *this.little);
-        let room = buffer.remaining().min(space.len());
+        let room = buffer.remaining().min(space.len()).min(allowed);
         let space = space.get_mut(..room).unwrap_or_default();
         let read = this.wire.poll(|socket| Pin::new(socket).poll_read(context, space));
         let metered = read.map(|read| {
             let filled = space.get(..read?).unwrap_or_default();
             this.much = !filled.is_empty() && filled.len() == room;
             if !filled.is_empty() {
-                this.meter.read(filled.len(), this.runtime.now())?;
+                this.meter.read(filled.len(), this.runtime.now());
                 buffer.put_slice(filled);
             }
             Ok(())

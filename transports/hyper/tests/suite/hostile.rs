@@ -14,6 +14,7 @@ use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
     what_is_no_response_is_a_final_error,
+    the_heads_of_a_response_are_bounded_all_together,
     what_follows_a_response_unasked_is_never_an_answer,
     a_server_sees_a_post_once_whatever_it_does_to_it,
     an_idle_connection_that_floods_is_closed,
@@ -49,6 +50,53 @@ async fn what_is_no_response_is_a_final_error(on: On) {
         assert_eq!((error.kind(), error.attempts().len()), (kind, 1), "{name}: {error}");
         until(|| client.pool().open == 0).await;
         finish(server).await;
+    }
+}
+
+/// A head of so many bytes.
+fn head(status: &str, headers: &str, length: usize) -> String {
+    let begun = format!("HTTP/1.1 {status}\r\n{headers}x: ");
+    let rest = length - begun.len() - "\r\n\r\n".len();
+    format!("{begun}{}\r\n\r\n", "x".repeat(rest))
+}
+
+async fn the_heads_of_a_response_are_bounded_all_together(on: On) {
+    const LIMIT: usize = 64 * 1024;
+    /// What is read beyond it, because a body may begin there.
+    const MORE: usize = 1024;
+    // R-X-2: how many interim heads there are and how long each is, and how long the final one is.
+    let cases = [
+        (0, 0, LIMIT, true),
+        (0, 0, LIMIT + 1, false),
+        (8, 4096, LIMIT / 2, true),
+        (8, 4096, LIMIT / 2 + MORE + 1, false),
+        (1000, 65, 536, true),
+        (1000, 66, 1000, false),
+        (1, 60_000, 60_000, false),
+        (2, 60_000, 100, false),
+    ];
+    for (count, length, last, taken) in cases {
+        let interim = if count > 0 { head("103 Early Hints", "", length) } else { String::new() };
+        let head = head("200 OK", "content-length: 100000\r\n", last);
+        let heads = [interim.repeat(count), head].concat();
+        let steps = vec![
+            Step::ReadRequest,
+            Step::Write([heads.into_bytes(), vec![b'y'; 100_000]].concat()),
+            Step::AwaitClose { within: SOON },
+        ];
+        let script = Script::connections(vec![]).otherwise(steps);
+        let server = FaultServer::start(script).unwrap();
+        let client = on.client();
+        let result = client.get(server.url("/")).send().await;
+        let case = format!("{count} of {length}, and one of {last}");
+        match result {
+            Ok(response) => assert!(taken && response.body().len() == 100_000, "{case}"),
+            Err(error) => {
+                let (kind, attempts) = (error.kind(), error.attempts().len());
+                let expected = (FailureKind::ResponseTooLarge, 1);
+                assert!(!taken && (kind, attempts) == expected, "{case}: {error}");
+            }
+        }
     }
 }
 
