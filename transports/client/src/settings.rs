@@ -21,7 +21,7 @@ pub struct Settings {
     pub protocol: Protocol,
     /// Whom an `https` origin is trusted by, and as whom it is met.
     pub tls: Tls,
-    /// The largest response head, 64 KiB by default (R-X-2).
+    /// The largest response head, 64 KiB by default (R-X-2). Over HTTP/1.1 interim heads count too.
     pub max_head_bytes: HeadLimit,
     /// Who is told what the connection pool does; nobody by default, at no cost (R-O-2).
     pub observer: Option<Arc<dyn Observer>>,
