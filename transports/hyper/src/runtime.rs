@@ -46,8 +46,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Lets the other tasks have a turn, and the reactor report what has happened to sockets.
     ///
-    /// Called where bytes wait on an HTTP/2 connection that is to be used again, so that its task
-    /// may read them first: it may be told there that the server is going away.
+    /// Called before an HTTP/2 connection is used again that was silent for a moment, so that its
+    /// task may first read what has come meanwhile, such as that the server is going away.
     fn yield_now(&self) -> BoxFuture<'static, ()>;
 }
 

@@ -88,20 +88,14 @@ impl<R: Runtime> Lease<R> {
         if self.since.saturating_since(self.meter().last_activity()) < QUIET {
             return true;
         }
-        match self.peek() {
-            Peeked::Nothing => true,
-            Peeked::Bytes => {
-                // It may be about to hear of the end, or just of something else: it is to read that
-                // first.
-                self.runtime().yield_now().await;
-                self.since = self.runtime().now();
-                true
-            }
-            Peeked::End => {
-                self.distrust();
-                false
-            }
+        if self.peek() == Peeked::End {
+            self.distrust();
+            return false;
         }
+        // What waits there may be a GOAWAY, which its task is to read first.
+        self.runtime().yield_now().await;
+        self.since = self.runtime().now();
+        self.shared.ended().is_none()
     }
 
     fn peek(&self) -> Peeked {
