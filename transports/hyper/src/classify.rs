@@ -69,7 +69,10 @@ pub(crate) fn before_head_http2(
         return Failure::new(ended.unwrap_or(FailureKind::Closed), Delivery::Unsent);
     }
     let Some(error) = find::<h2::Error>(error) else {
-        let kind = if error.is_user() { FailureKind::InvalidRequest } else { lost(meter) };
+        // What hyper held for a stream that could not be opened yet goes with the connection, and is
+        // called the user's mistake then.
+        let invalid = error.is_user() && ended.is_none();
+        let kind = if invalid { FailureKind::InvalidRequest } else { lost(meter) };
         return Failure::new(kind, Delivery::Unknown);
     };
     if let Some(kind) = going_away(error) {
