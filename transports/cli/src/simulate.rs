@@ -5,6 +5,7 @@ mod contests;
 mod fleets;
 mod plot;
 mod progress;
+mod replay;
 mod table;
 
 use std::process::ExitCode;
@@ -30,6 +31,9 @@ const SCENARIOS: [(&str, &str); 4] = [
 
 /// Plays the scenario, shows what came of it, and answers the exit code.
 pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure> {
+    if let Some(line) = &arguments.replay {
+        return replay::command(line);
+    }
     if arguments.print {
         return print(arguments);
     }
@@ -75,7 +79,7 @@ enum Played {
 impl Play {
     fn of(arguments: &SimulateArguments) -> Result<Self, Failure> {
         let seed = arguments.seed;
-        let name = arguments.scenario.clone();
+        let name = arguments.scenario().to_owned();
         if name == "jitter" {
             if arguments.duration.is_some() {
                 return Err(Failure::usage(
@@ -166,10 +170,10 @@ fn text(name: &str) -> Result<String, Failure> {
 
 /// Writes a scenario as it is written.
 fn print(arguments: &SimulateArguments) -> Result<ExitCode, Failure> {
-    if arguments.scenario == "jitter" {
+    if arguments.scenario() == "jitter" {
         return Err(Failure::usage("jitter is no scenario of calls: it has no TOML to print"));
     }
-    say(format_args!("{}", text(&arguments.scenario)?))?;
+    say(format_args!("{}", text(arguments.scenario())?))?;
     Ok(ExitCode::SUCCESS)
 }
 

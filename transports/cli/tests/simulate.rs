@@ -161,6 +161,15 @@ fn what_is_printed_can_be_changed_and_played() {
 }
 
 #[test]
+fn a_line_is_replayed_and_shown() {
+    let line = "level=bytes call=0:get fault=0.1:status_503";
+    let replayed = shown(&["--replay", line]);
+    assert!(replayed.starts_with("seed=") && replayed.contains("fault=0.1:status_503"));
+    assert_eq!(replayed.matches("sent").count(), 2, "{replayed}");
+    assert_eq!(replayed, shown(&["--replay", line]), "a line says everything");
+}
+
+#[test]
 fn what_cannot_be_played_is_refused_in_one_line() {
     let wrong = file("wrong.toml");
     let scenario = shown(&["outage", "--print"]).replace("workers = 1", "wrokers = 1");
@@ -174,6 +183,7 @@ fn what_cannot_be_played_is_refused_in_one_line() {
         (&["jitter", "--print"], "no TOML to print"),
         (&["outage", "--duration", "0"], "duration"),
         (&["outage", "--plot", "plot.pdf"], ".svg or .png"),
+        (&["--replay", "fault=1"], "expected call.send:fault"),
     ] {
         let output = simulate(arguments);
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();

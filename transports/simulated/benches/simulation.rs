@@ -11,7 +11,7 @@
 use core::time::Duration;
 
 use redial_engine::Jitter;
-use redial_sim::{CallPlan, Fault, FaultPlan, Level, PolicyPlan, Scenario, Seed, Simulation, Verb};
+use redial_sim::{CallPlan, Fault, FaultPlan, Level, PolicyPlan, Scenario, Seed, Simulation};
 use rustix::time::{ClockId, clock_gettime};
 
 const ROUNDS: u32 = 5;
@@ -43,15 +43,7 @@ fn round(scenario: &Scenario) -> Duration {
 
 /// So many calls, each so many milliseconds after the one before.
 fn anchors(level: Level, calls: u32, apart: u32) -> Scenario {
-    let call = |index| CallPlan {
-        at: index * apart,
-        method: Verb::Get,
-        body: 0,
-        once: false,
-        replay: None,
-        timeout: 0,
-        cancel: 0,
-    };
+    let call = |index| CallPlan { at: index * apart, ..CallPlan::GET };
     let fault = Fault::Status { code: 503, after: 0 };
     let faults =
         (0..calls).flat_map(|call| (1..=3).map(move |send| FaultPlan { call, send, fault }));

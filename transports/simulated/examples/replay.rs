@@ -1,7 +1,7 @@
 //! Runs one scenario, and shows what happens.
 //!
-//! `cargo run -p redial-sim --example replay -- 0x2a` for the scenario of a seed, with `bytes`
-//! before it for one in which every byte is simulated; or the line that a finding prints.
+//! `cargo run -p redial-sim --example replay -- 0x2a` for the scenario of a seed, with `bytes` or
+//! `http2` before it for one in which every byte is simulated; or the line that a finding prints.
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 
 use std::process::ExitCode;

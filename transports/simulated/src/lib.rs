@@ -62,8 +62,8 @@ pub use self::referee::{Coverage, Invariant, Sometimes, Violation};
 pub use self::rng::{Seed, Stream};
 pub use self::run::{Report, Simulation};
 pub use self::scenario::{
-    BudgetPlan, CallPlan, ClockStep, Fault, FaultPlan, Level, PolicyPlan, Scenario, Unfollowable,
-    Unreadable, Verb,
+    BudgetPlan, CallPlan, ClockStep, Fault, FaultPlan, Hint, Level, PolicyPlan, Scenario, Target,
+    Unfollowable, Unreadable, Verb,
 };
 pub use self::search::{Finding, Search};
 pub use self::shrink::shrink;

@@ -93,7 +93,7 @@ impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { seed, scenario, violation, trace } = self;
         writeln!(f, "seed {seed}: {violation}")?;
-        writeln!(f, "replay with: cargo run -p redial-sim --example replay -- '{scenario}'")?;
+        writeln!(f, "replay with: redial simulate --replay '{scenario}'")?;
         f.write_str(trace)
     }
 }

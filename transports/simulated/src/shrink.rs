@@ -1,7 +1,7 @@
 //! From a scenario that violates something to the least that still does.
 
 use crate::referee::Violation;
-use crate::scenario::{CallPlan, Scenario};
+use crate::scenario::{CallPlan, FaultPlan, Scenario, Target};
 
 /// The most runs that shrinking takes.
 const RUNS: u32 = 5_000;
@@ -34,7 +34,22 @@ impl Shrinking<'_> {
         let faults = self.leave_out(|scenario| scenario.faults.len(), without_faults);
         let steps = self.leave_out(|scenario| scenario.steps.len(), without_steps);
         let calls = self.leave_out(|scenario| scenario.calls.len(), without_calls);
-        faults | steps | calls | self.simplify()
+        let sooner = self.strike_sooner();
+        faults | steps | calls | sooner | self.simplify()
+    }
+
+    /// Lets each fault strike the first send of its call, so that those before it are not needed.
+    fn strike_sooner(&mut self) -> bool {
+        let mut progress = false;
+        for index in 0..self.best.0.faults.len() {
+            progress |= self.attempt(|scenario| {
+                let Some(plan) = scenario.faults.get(index).copied() else { return };
+                let first = FaultPlan { send: 1, ..plan };
+                scenario.faults.retain(|other| other.call != plan.call);
+                scenario.faults.push(first);
+            });
+        }
+        progress
     }
 
     /// Leaves parts out: halves first, then quarters, and at last one by one.
@@ -64,13 +79,22 @@ impl Shrinking<'_> {
         progress |= self.attempt(|scenario| scenario.budget = None);
         progress |= self.attempt(|scenario| scenario.policy.attempt_timeout = 0);
         progress |= self.attempt(|scenario| scenario.policy.hint_max = 300_000);
+        progress |= self.attempt(|scenario| scenario.policy.also = 0);
+        progress |= self.attempt(|scenario| scenario.policy.millis = false);
+        progress |= self.attempt(|scenario| scenario.policy.should_retry = false);
+        progress |= self.attempt(|scenario| scenario.defaults = false);
+        progress |= self.attempt(|scenario| scenario.idle = scenario.connections);
         for index in 0..self.best.0.calls.len() {
-            let plainer: [fn(&mut CallPlan); 6] = [
+            let plainer: [fn(&mut CallPlan); 10] = [
                 |call| call.cancel = 0,
                 |call| call.timeout = 0,
                 |call| call.once = false,
                 |call| (call.body, call.once) = (0, false),
                 |call| call.replay = None,
+                |call| call.target = Target::Home,
+                |call| call.own = false,
+                |call| call.key = false,
+                |call| call.expired = false,
                 |call| call.at = 0,
             ];
             for plain in plainer {

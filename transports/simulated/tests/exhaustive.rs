@@ -25,16 +25,8 @@ const CLASSES: [Option<Fault>; 13] = [
 
 /// What a sequence is tried with.
 fn settings() -> Vec<(CallPlan, Option<BudgetPlan>)> {
-    let plain = CallPlan {
-        at: 0,
-        method: Verb::Put,
-        body: 20,
-        once: false,
-        replay: None,
-        timeout: 0,
-        cancel: 0,
-    };
-    let tight = BudgetPlan { capacity: 2, deposit: 0, refill: 0 };
+    let plain = CallPlan { method: Verb::Put, body: 20, ..CallPlan::GET };
+    let tight = BudgetPlan::Tokens { capacity: 2, deposit: 0, refill: 0 };
     vec![
         (plain, None),
         (plain, Some(tight)),

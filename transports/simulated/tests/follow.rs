@@ -11,7 +11,8 @@ fn scenario(seed: u64, level: Level) -> Scenario {
     let mut scenario = Scenario::of(Seed(seed), level);
     (scenario.late, scenario.budget, scenario.policy.attempt_timeout) = (0, None, 0);
     scenario.steps.clear();
-    scenario.faults.retain(|plan| !matches!(plan.fault, Fault::Slow { .. }));
+    let timed = |fault| matches!(fault, Fault::Slow { .. } | Fault::Hinted { .. });
+    scenario.faults.retain(|plan| !timed(plan.fault));
     for call in &mut scenario.calls {
         (call.timeout, call.cancel) = (0, 0);
     }

@@ -8,27 +8,37 @@ use redial_sim::trace::Record;
 use redial_sim::{Level, Scenario, Seed, Simulation};
 
 /// Hashes of traces, frozen. They change only with what the client does, and then on purpose.
-const GOLDEN: [(Level, u64, u64); 20] = [
-    (Level::Messages, 1, 0x1d9f_1c66_956e_e3fe),
-    (Level::Messages, 2, 0x76e7_aa20_e6d1_752c),
-    (Level::Messages, 3, 0x7a1f_9ef8_6a71_b303),
-    (Level::Messages, 5, 0x613f_28b0_72df_5721),
-    (Level::Messages, 8, 0x5caf_4d2d_e5b8_f1f4),
-    (Level::Messages, 13, 0x3eef_df8b_ba68_ddcd),
-    (Level::Messages, 21, 0x3f40_6bdb_1176_0085),
-    (Level::Messages, 34, 0xfc93_88ed_32f1_e3d6),
-    (Level::Messages, 55, 0x73ab_8af2_7df7_1312),
-    (Level::Messages, 89, 0x80ff_b054_adc3_b476),
-    (Level::Bytes, 1, 0xa522_a702_333a_f153),
-    (Level::Bytes, 2, 0x49b6_7aa6_cf1e_72c1),
-    (Level::Bytes, 3, 0xc0f6_0ece_ebe0_cece),
-    (Level::Bytes, 5, 0x68fa_a57f_b5d1_6b4f),
-    (Level::Bytes, 8, 0x012f_556e_dcdc_c818),
-    (Level::Bytes, 13, 0x04af_a2d4_b7a3_91c1),
-    (Level::Bytes, 21, 0xc102_589f_53ac_d3c2),
-    (Level::Bytes, 34, 0xc196_7710_5667_d5ce),
-    (Level::Bytes, 55, 0x11e8_1479_f94d_25dc),
-    (Level::Bytes, 89, 0xff69_ab02_559e_6a80),
+const GOLDEN: [(Level, u64, u64); 30] = [
+    (Level::Messages, 1, 0xe1ad_511b_9389_272c),
+    (Level::Messages, 2, 0xc564_6275_8513_c76f),
+    (Level::Messages, 3, 0x7757_b217_70e4_4d43),
+    (Level::Messages, 5, 0x8a22_bb18_5d39_38c9),
+    (Level::Messages, 8, 0x91d1_8dc4_485b_acc7),
+    (Level::Messages, 13, 0x666c_eff5_d26e_ff56),
+    (Level::Messages, 21, 0x5fd3_fdfb_5b6b_8dc8),
+    (Level::Messages, 34, 0x0165_f17b_5be7_702a),
+    (Level::Messages, 55, 0x9fe5_1fa1_8dca_1fa5),
+    (Level::Messages, 89, 0x1e9f_11a1_3c17_3c40),
+    (Level::Bytes, 1, 0x60c4_bd6c_3b82_ccf0),
+    (Level::Bytes, 2, 0xf7ba_ae0b_6411_b190),
+    (Level::Bytes, 3, 0x0250_2090_2da0_4319),
+    (Level::Bytes, 5, 0xdd05_59bf_a0f1_2e54),
+    (Level::Bytes, 8, 0x3079_e2ba_4319_b109),
+    (Level::Bytes, 13, 0xd296_21ba_f52a_fac5),
+    (Level::Bytes, 21, 0x50a6_d37a_4d49_b15d),
+    (Level::Bytes, 34, 0x26f8_8cf6_2997_75ec),
+    (Level::Bytes, 55, 0x1248_2234_f593_8ea7),
+    (Level::Bytes, 89, 0xaaed_83b2_972c_d219),
+    (Level::Http2, 1, 0x3c76_6036_d911_c74a),
+    (Level::Http2, 2, 0xa597_fd7a_5288_c18f),
+    (Level::Http2, 3, 0x9d13_ec98_a6f7_9486),
+    (Level::Http2, 5, 0x9526_cd11_f3fd_e3ea),
+    (Level::Http2, 8, 0x6a2b_26ee_51ff_3893),
+    (Level::Http2, 13, 0x6032_0d7c_41d1_f3f0),
+    (Level::Http2, 21, 0x89d0_ecb1_1e1f_f157),
+    (Level::Http2, 34, 0xfeb5_1220_756f_0e84),
+    (Level::Http2, 55, 0x3cc7_bad8_2194_b56b),
+    (Level::Http2, 89, 0xe994_1586_64c8_beb9),
 ];
 
 fn hash(level: Level, seed: u64) -> u64 {
@@ -61,7 +71,7 @@ fn a_trace_that_is_kept_has_the_same_hash_and_can_be_read() {
 
 #[test]
 fn a_scenario_is_read_as_it_was_written() {
-    for level in [Level::Messages, Level::Bytes] {
+    for level in [Level::Messages, Level::Bytes, Level::Http2] {
         for seed in (0..500).map(Seed) {
             let scenario = Scenario::of(seed, level);
             assert_eq!(scenario.to_string().parse(), Ok(scenario));

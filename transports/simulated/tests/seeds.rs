@@ -18,6 +18,11 @@ fn no_seed_violates_anything_with_messages() {
 }
 
 #[test]
-fn no_seed_violates_anything_with_bytes() {
-    go_through(Level::Bytes, 1_000);
+fn no_seed_violates_anything_with_bytes_of_http1() {
+    go_through(Level::Bytes, 2_000);
+}
+
+#[test]
+fn no_seed_violates_anything_with_bytes_of_http2() {
+    go_through(Level::Http2, 2_000);
 }

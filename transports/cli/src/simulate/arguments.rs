@@ -13,7 +13,8 @@ use crate::arguments::seconds;
 pub(crate) struct SimulateArguments {
     /// One of jitter, storm, collapse, outage and ratelimit, or a TOML file with a scenario of your
     /// own (--print shows how one is written).
-    pub(crate) scenario: String,
+    #[arg(required_unless_present = "replay")]
+    pub(crate) scenario: Option<String>,
     /// What fixes all randomness: the same seed, the same figures.
     #[arg(long, default_value = "0x1")]
     pub(crate) seed: Seed,
@@ -35,4 +36,15 @@ pub(crate) struct SimulateArguments {
     /// Writes the scenario as TOML, and plays nothing.
     #[arg(long, exclusive = false)]
     pub(crate) print: bool,
+    /// Plays the one run that this line says, as a search for broken rules prints it, and shows
+    /// everything that happens.
+    #[arg(long, value_name = "LINE", exclusive = true)]
+    pub(crate) replay: Option<String>,
+}
+
+impl SimulateArguments {
+    /// The scenario; nothing where a line is replayed instead.
+    pub(crate) fn scenario(&self) -> &str {
+        self.scenario.as_deref().unwrap_or_default()
+    }
 }

@@ -38,6 +38,11 @@ impl Virtual {
         self.open.now()
     }
 
+    /// How many connections the client has begun to open so far.
+    pub fn opened(&self) -> u64 {
+        self.open.total()
+    }
+
     /// The most that there ever were at a time.
     pub fn most_open(&self) -> usize {
         self.open.most()

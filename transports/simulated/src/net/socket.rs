@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex};
@@ -46,11 +46,12 @@ impl Connection {
     }
 }
 
-/// How many of something there are, and the most that there ever were.
+/// How many of something there are, the most that there ever were, and all of them together.
 #[derive(Debug, Default)]
 pub(super) struct Count {
     now: AtomicUsize,
     most: AtomicUsize,
+    total: AtomicU64,
 }
 
 impl Count {
@@ -61,6 +62,10 @@ impl Count {
     pub(super) fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }
+
+    pub(super) fn total(&self) -> u64 {
+        self.total.load(Ordering::Relaxed)
+    }
 }
 
 /// Is counted for as long as it is there.
@@ -70,6 +75,7 @@ impl Open {
     pub(super) fn new(count: &Arc<Count>) -> Self {
         let before = count.now.fetch_add(1, Ordering::Relaxed);
         count.most.fetch_max(before + 1, Ordering::Relaxed);
+        count.total.fetch_add(1, Ordering::Relaxed);
         Self(Arc::clone(count))
     }
 }

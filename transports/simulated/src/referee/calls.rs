@@ -6,7 +6,7 @@ use redial_engine::{Delivery, Failure, FailureKind, Finality, Outcome, Reason, R
 
 use super::LONGEST_ATTEMPT;
 use super::spec::{Situation, is_retried};
-use crate::scenario::{CallPlan, millis};
+use crate::scenario::{CallPlan, Target, millis};
 
 /// What must come next of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,14 +43,17 @@ pub(super) struct Cut {
 /// Where one call stands, and what it has come to.
 #[derive(Debug)]
 pub(super) struct CallState {
-    replay: Replay,
-    once: bool,
+    pub(super) plan: CallPlan,
     timeout: Duration,
     pub(super) stage: Stage,
     pub(super) attempts: u32,
     pub(super) sends: u32,
     pub(super) spent: bool,
-    resent: bool,
+    pub(super) resent: bool,
+    /// When its last send was handed to the transport.
+    pub(super) sent_at: Timestamp,
+    /// A bit for each send whose head came to the server.
+    arrived_sends: u64,
     pub(super) deadline: Timestamp,
     pub(super) cutoff: Option<Cut>,
     previous_wait: Duration,
@@ -66,14 +69,15 @@ pub(super) struct CallState {
 impl CallState {
     pub(super) fn new(plan: &CallPlan) -> Self {
         Self {
-            replay: plan.replay(),
-            once: plan.once,
+            plan: *plan,
             timeout: millis(plan.timeout),
             stage: Stage::NotBegun,
             attempts: 0,
             sends: 0,
             spent: false,
             resent: false,
+            sent_at: Timestamp::ORIGIN,
+            arrived_sends: 0,
             deadline: Timestamp::MAX,
             cutoff: None,
             previous_wait: Duration::ZERO,
@@ -90,7 +94,18 @@ impl CallState {
         if self.timeout > Duration::ZERO {
             self.deadline = now.saturating_add(self.timeout);
         }
+        if self.plan.expired {
+            (self.deadline, self.stage) = (now, Stage::GivesUp(Reason::DeadlineWouldPass));
+        }
+        if self.is_unsendable() {
+            self.stage = Stage::Ended(None);
+        }
         self.allow(now, slack);
+    }
+
+    /// Whether it can be sent nowhere.
+    pub(super) fn is_unsendable(&self) -> bool {
+        self.plan.target == Target::Ambiguous
     }
 
     /// It must have ended an attempt after this, and soon after its deadline.
@@ -102,6 +117,7 @@ impl CallState {
     /// A request is sent. Answers when its attempt must be cut.
     pub(super) fn send(&mut self, now: Timestamp, timeout: Option<Duration>) -> Timestamp {
         self.sends += 1;
+        self.sent_at = now;
         if self.stage == Stage::Resend {
             self.resent = true;
         } else {
@@ -127,6 +143,18 @@ impl CallState {
         self.processed
     }
 
+    /// The head of a send has come to the server. Answers whether it is the first time.
+    pub(super) const fn arrive(&mut self, send: u32) -> bool {
+        let first = self.arrived_sends & bit(send) == 0;
+        self.arrived_sends |= bit(send);
+        first
+    }
+
+    /// Whether it waits for a connection, or for its request to go out.
+    pub(super) fn waits_its_turn(&self) -> bool {
+        self.stage == Stage::Sending && !self.resent && self.arrived_sends & bit(self.sends) == 0
+    }
+
     /// Whether the server carried out what was sent last.
     pub(super) const fn was_processed(&self) -> bool {
         self.processed_sends & bit(self.sends) != 0
@@ -134,21 +162,21 @@ impl CallState {
 
     /// Whether its body can be produced only once, was left alone, and is sent now.
     pub(super) const fn keeps_its_body(&self) -> bool {
-        self.once && !self.spent && self.sends > 1
+        self.plan.once && !self.spent && self.sends > 1
     }
 
-    pub(super) const fn is_repeatable(&self) -> bool {
-        matches!(self.replay, Replay::Freely)
+    pub(super) fn is_repeatable(&self) -> bool {
+        self.plan.replay() == Replay::Freely
     }
 
     /// Whether to send again would be to carry it out again.
-    pub(super) const fn must_not_repeat(&self) -> bool {
+    pub(super) fn must_not_repeat(&self) -> bool {
         self.processed > 0 && !self.is_repeatable()
     }
 
     pub(super) fn situation(&self, now: Timestamp) -> Situation {
         Situation {
-            replay: self.replay,
+            replay: self.plan.replay(),
             spent: self.spent,
             resent: self.resent,
             attempts: self.attempts,
@@ -192,7 +220,7 @@ impl CallState {
             self.last_outcome,
             Some(Outcome::Failure(Failure { delivery: Delivery::Unsent, .. }))
         );
-        unsent && self.replay == Replay::IfUnsent
+        unsent && self.plan.replay() == Replay::IfUnsent
     }
 
     /// What its last outcome is, if it is final.
@@ -206,8 +234,11 @@ impl CallState {
 
     /// Whether the caller gets an earlier response, because the last attempt brought none.
     pub(super) fn hands_over_earlier(&self) -> bool {
-        let failed = self.last_outcome.filter(|outcome| matches!(outcome, Outcome::Failure(_)));
-        self.last_response.is_some() && failed.is_some_and(|outcome| is_retried(&outcome))
+        let failure = self.last_outcome.and_then(|outcome| match outcome {
+            Outcome::Failure(failure) => Some(failure),
+            Outcome::Response { .. } => None,
+        });
+        self.last_response.is_some() && failure.is_some_and(|failure| is_retried(failure.kind))
     }
 
     /// What the caller must get: a status, or a kind of failure (R-C-4).
@@ -215,13 +246,14 @@ impl CallState {
         match (self.last_outcome, self.last_response) {
             (Some(Outcome::Response { status, .. }), _) => Ok(status),
             (Some(Outcome::Failure(failure)), None) => Err(failure.kind),
-            (Some(outcome @ Outcome::Failure(failure)), Some(status)) => {
-                if is_retried(&outcome) {
+            (Some(Outcome::Failure(failure)), Some(status)) => {
+                if is_retried(failure.kind) {
                     Ok(status)
                 } else {
                     Err(failure.kind)
                 }
             }
+            (None, _) if self.is_unsendable() => Err(FailureKind::InvalidRequest),
             (None, _) => Err(FailureKind::Deadline),
         }
     }

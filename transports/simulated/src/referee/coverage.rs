@@ -46,6 +46,10 @@ sometimes! {
     DeadlineCutWait,
     /// A timer was so late that the deadline was past.
     DeadlineWhileAsleep,
+    /// The deadline was past before anything was sent.
+    DeadlinePast,
+    /// A call could be sent nowhere, and was not.
+    Unsendable,
     /// The deadline cut an attempt.
     DeadlineCutAttempt,
     /// An attempt took longer than its own timeout.

@@ -6,6 +6,7 @@
 
 mod bucket;
 mod calls;
+mod connections;
 mod coverage;
 mod report;
 mod spec;
@@ -20,11 +21,13 @@ use redial_engine::{
 
 use self::bucket::Bucket;
 use self::calls::{CallState, Stage};
+use self::connections::UnderWay;
+pub(crate) use self::connections::{DEFAULT, HOME, Marks, OWN, key};
 pub use self::coverage::{Coverage, Sometimes};
-use self::report::Report;
+use self::report::{Report, Truth};
 use self::spec::{Next, Situation, Spec};
 pub use self::violation::{Invariant, Violation};
-use crate::scenario::{Fault, Level, Scenario, millis};
+use crate::scenario::{Fault, Level, Scenario, Target, millis};
 use crate::trace::{Event, Record, Trace};
 
 /// Longer than any attempt may take by its timeouts, and than a drain after it.
@@ -33,17 +36,23 @@ const LONGEST_ATTEMPT: Duration = Duration::from_secs(90);
 const ROUNDING: Duration = Duration::from_nanos(2);
 /// R-P-10: how long a response that will be retried is read.
 const DRAIN: Duration = Duration::from_millis(100);
+/// The header that says which send of its call a request is.
+pub(crate) const SEND: &str = "x-send";
 
 /// Watches one run.
 #[derive(Debug)]
 pub(crate) struct Referee {
     spec: Spec,
-    bucket: Bucket,
+    /// A budget for each origin: the client's home, and the other.
+    buckets: [Bucket; 2],
     level: Level,
+    truth: Truth,
+    connections: u32,
+    defaults: bool,
+    under_way: UnderWay,
     calls: Vec<CallState>,
     /// By how much things may be late: timers, and a machine that was suspended.
     slack: Duration,
-    suspended: bool,
     last: Timestamp,
     trace: Trace,
     coverage: Coverage,
@@ -55,11 +64,14 @@ impl Referee {
         let suspended: Duration = scenario.steps.iter().map(|step| millis(step.suspend)).sum();
         Self {
             spec: Spec::new(scenario.policy, scenario.seed),
-            bucket: Bucket::full(scenario.budget),
+            buckets: [Bucket::full(scenario.budget), Bucket::full(scenario.budget)],
             level: scenario.level,
+            truth: Truth::of(scenario),
+            connections: scenario.connections,
+            defaults: scenario.defaults,
+            under_way: UnderWay::default(),
             calls: scenario.calls.iter().map(CallState::new).collect(),
             slack: millis(scenario.late) * 4 + suspended + DRAIN,
-            suspended: suspended > Duration::ZERO,
             last: Timestamp::ORIGIN,
             trace,
             coverage: Coverage::default(),
@@ -114,12 +126,22 @@ impl Referee {
         }
     }
 
+    /// The budget that pays for this call's retries.
+    fn bucket(&mut self, call: u32) -> &mut Bucket {
+        let target = self.calls.get(call as usize).map(|state| state.plan.target);
+        let [home, other] = &mut self.buckets;
+        match target {
+            Some(Target::Elsewhere) => other,
+            Some(Target::Home | Target::Ambiguous) | None => home,
+        }
+    }
+
     fn note(&mut self, now: Timestamp, call: u32, event: Event) {
         let last = self.last;
         self.check(now >= last, Invariant::Time, call, || format!("{now:?} after {last:?}"));
         self.last = now;
         let attempt = self.calls.get(call as usize).map_or(0, |state| state.attempts);
-        let tokens_milli = self.bucket.milli();
+        let tokens_milli = self.bucket(call).milli();
         self.trace.record(Record { at: now, call, attempt, event, tokens_milli });
     }
 
@@ -128,7 +150,11 @@ impl Referee {
         let slack = self.slack;
         if let Some(state) = self.calls.get_mut(call as usize) {
             state.begin(now, slack);
-            self.bucket.begin(now);
+            if state.stage == Stage::Send {
+                self.bucket(call).begin(now);
+            } else if state.is_unsendable() {
+                self.saw(Sometimes::Unsendable);
+            }
         }
         self.note(now, call, Event::Began);
     }
@@ -140,6 +166,7 @@ impl Referee {
         let (stage, deadline, unsafe_repeat) =
             (state.stage, state.deadline, state.must_not_repeat());
         let expected = state.send(now, policy_timeout);
+        self.under_way.one_more(now);
         let (sends, attempts, kept) = (state.sends, state.attempts, state.keeps_its_body());
         let cutoff_at = cutoff.map_or(Timestamp::MAX, |cutoff| cutoff.at);
         self.note(now, call, Event::Sent);
@@ -218,8 +245,8 @@ impl Referee {
         let (stage, attempts) = (state.stage, state.attempts);
         let situation = state.situation(now);
         let (cutoff, processed) = (state.cutoff, state.was_processed());
-        let report = Report { record, fault, cutoff, processed, suspended: self.suspended };
-        let sound = report.is_sound(self.level, now);
+        let report = Report { record, fault, cutoff, processed };
+        let sound = report.is_sound(&self.truth, now);
         state.heard(&record.outcome);
         self.check(sound, Invariant::Report, call, || {
             format!("{:?} reported of {fault:?}", record.outcome)
@@ -235,9 +262,13 @@ impl Referee {
             Outcome::Failure(Failure { kind: FailureKind::AttemptTimeout, .. }) => {
                 self.saw(Sometimes::AttemptTimeout);
             }
+            Outcome::Failure(Failure { kind: FailureKind::PoolTimeout, .. }) => {
+                self.waited_in_vain(call, now);
+            }
             Outcome::Failure(_) | Outcome::Response { .. } => {}
         }
-        let stage = self.follow(&record.outcome, &situation, now);
+        self.under_way.one_less(now);
+        let stage = self.follow(call, &record.outcome, &situation, now);
         let slack = self.slack;
         if let Some(state) = self.calls.get_mut(call as usize) {
             state.goes_on(stage, now, slack);
@@ -245,16 +276,25 @@ impl Referee {
     }
 
     /// What must follow, now that the budget has been asked.
-    fn follow(&mut self, outcome: &Outcome, at: &Situation, now: Timestamp) -> Stage {
-        match self.spec.next(outcome, at) {
-            Next::Done => Stage::Ends,
+    fn follow(&mut self, call: u32, outcome: &Outcome, at: &Situation, now: Timestamp) -> Stage {
+        let next = self.spec.next(outcome, at);
+        if matches!(next, Next::GiveUp(_) | Next::Wait { .. }) {
+            self.bucket(call).failed();
+        }
+        match next {
+            Next::Done => {
+                if matches!(outcome, Outcome::Response { status: ..400, .. }) {
+                    self.bucket(call).succeeded();
+                }
+                Stage::Ends
+            }
             Next::Resend => {
                 self.saw(Sometimes::Resent);
                 Stage::Resend
             }
             Next::GiveUp(reason) => Stage::GivesUp(reason),
             Next::Wait { nanos, hinted } => {
-                if !self.bucket.charge(now) {
+                if !self.bucket(call).charge(now) {
                     return Stage::GivesUp(Reason::BudgetExhausted);
                 }
                 let wait = Duration::from_nanos(nanos);
@@ -322,6 +362,7 @@ impl Referee {
             Reason::AttemptsExhausted => Sometimes::AttemptsExhausted,
             Reason::HintBeyondCap => Sometimes::HintBeyondCap,
             Reason::BudgetExhausted => Sometimes::BudgetExhausted,
+            Reason::DeadlineWouldPass if attempts == 0 => Sometimes::DeadlinePast,
             Reason::DeadlineWouldPass | _ => Sometimes::DeadlineCutWait,
         });
     }
@@ -334,7 +375,7 @@ impl Referee {
             && now >= state.deadline
         {
             state.stage = Stage::GivesUp(Reason::DeadlineWouldPass);
-            self.bucket.refund();
+            self.bucket(call).refund();
             self.saw(Sometimes::DeadlineWhileAsleep);
         }
     }
@@ -404,6 +445,7 @@ impl Referee {
         if matches!(stage, Stage::Asleep { .. }) {
             self.saw(Sometimes::CancelledAsleep);
         } else if stage == Stage::Sending {
+            self.under_way.one_less(now);
             self.saw(Sometimes::CancelledSending);
         }
     }

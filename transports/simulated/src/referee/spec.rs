@@ -68,7 +68,7 @@ impl Spec {
         if is_stale(outcome) && !call.resent && !call.spent && call.now < call.cutoff {
             return Next::Resend;
         }
-        if !is_retried(outcome) {
+        if !self.is_retried(outcome) {
             return Next::Done;
         }
         let unsent =
@@ -94,6 +94,18 @@ impl Spec {
             return Next::GiveUp(Reason::DeadlineWouldPass);
         }
         Next::Wait { nanos, hinted }
+    }
+
+    /// R-D-2, R-D-3, R-D-6 and R-D-10.
+    fn is_retried(&self, outcome: &Outcome) -> bool {
+        match outcome {
+            Outcome::Failure(failure) => is_retried(failure.kind),
+            Outcome::Response { status, hint } => {
+                let retried = RETRIED.contains(status) || *status == self.policy.also;
+                let said = hint.says_retry().filter(|_| self.policy.should_retry && *status >= 400);
+                said.unwrap_or(retried)
+            }
+        }
     }
 
     /// R-B-1 and R-B-2.
@@ -132,21 +144,18 @@ fn is_stale(outcome: &Outcome) -> bool {
     *reused && *delivery == Delivery::Unsent && kinds.contains(kind)
 }
 
-/// R-D-2 and R-D-3.
-pub(super) fn is_retried(outcome: &Outcome) -> bool {
-    match outcome {
-        Outcome::Response { status, .. } => RETRIED.contains(status),
-        Outcome::Failure(failure) => !matches!(
-            failure.kind,
-            FailureKind::Tls
-                | FailureKind::RemoteProtocol
-                | FailureKind::ResponseTooLarge
-                | FailureKind::InvalidRequest
-                | FailureKind::BodySpent
-                | FailureKind::LocalLimit
-                | FailureKind::ClientClosed
-        ),
-    }
+/// R-D-3.
+pub(super) const fn is_retried(kind: FailureKind) -> bool {
+    !matches!(
+        kind,
+        FailureKind::Tls
+            | FailureKind::RemoteProtocol
+            | FailureKind::ResponseTooLarge
+            | FailureKind::InvalidRequest
+            | FailureKind::BodySpent
+            | FailureKind::LocalLimit
+            | FailureKind::ClientClosed
+    )
 }
 
 fn hint(outcome: &Outcome) -> u64 {

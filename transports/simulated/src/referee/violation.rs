@@ -26,6 +26,8 @@ pub enum Invariant {
     Time,
     /// Every attempt sends the body that the first one sent (R-D-5).
     Body,
+    /// Every request has the headers that it was given, and no others (R-C-1, R-C-2, R-C-12).
+    Headers,
     /// A call has one send under way at a time.
     OneAtATime,
     /// What a transport says of an exchange is what happened (R-X-4, `Delivery`).

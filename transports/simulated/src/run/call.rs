@@ -11,8 +11,8 @@ use redial_client::{Body, BoxError, Client, RequestBuilder, race};
 use redial_engine::Timestamp;
 
 use super::world::World;
-use crate::referee::Sometimes;
-use crate::scenario::{CallPlan, ClockStep, millis};
+use crate::referee::{DEFAULT, OWN, Sometimes, key};
+use crate::scenario::{CallPlan, ClockStep, Target, millis};
 
 /// What bodies are made of: no two neighbours are the same.
 #[allow(clippy::indexing_slicing, reason = "checked when this is compiled")]
@@ -25,6 +25,10 @@ static TEXT: [u8; 8192] = {
     }
     text
 };
+
+/// The client's home, and another origin.
+pub(super) const HOME: &str = "http://origin.test";
+pub(super) const ELSEWHERE: &str = "http://elsewhere.test:8080";
 
 /// The longest piece of a body that is read once.
 const PIECE: usize = 1_000;
@@ -77,13 +81,22 @@ async fn make(world: Arc<World>, client: Client, index: u32, plan: CallPlan) {
 }
 
 fn request(world: &Arc<World>, client: &Client, index: u32, plan: CallPlan) -> RequestBuilder {
-    let mut request = client.call(plan.method.method(), format!("/{index}"));
+    let mut request = client.call(plan.method.method(), url(index, plan.target));
     if plan.body > 0 {
         let bytes = request_body(index, plan.body);
         request = request.body(match plan.once {
             true => Body::once(Once { world: Arc::clone(world), call: index, bytes }),
             false => Body::from(bytes),
         });
+    }
+    if plan.own {
+        request = request.header(DEFAULT, OWN);
+    }
+    if plan.key {
+        request = request.with_idempotency_key(key(index));
+    }
+    if plan.expired {
+        request = request.deadline(world.now());
     }
     if let Some(replay) = plan.replay {
         request = request.replay(replay);
@@ -92,6 +105,15 @@ fn request(world: &Arc<World>, client: &Client, index: u32, plan: CallPlan) -> R
         request = request.timeout(millis(plan.timeout));
     }
     request
+}
+
+fn url(index: u32, target: Target) -> String {
+    match target {
+        Target::Home => format!("/{index}"),
+        Target::Elsewhere => format!("{ELSEWHERE}/{index}"),
+        // Browsers take the other kind of slash for a slash, and other clients do not.
+        Target::Ambiguous => format!("\\\\elsewhere.test/{index}"),
+    }
 }
 
 /// A body that is read only once, and tells the referee when it is.

@@ -4,15 +4,16 @@ use core::time::Duration;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HeaderMap, HeaderValue, RETRY_AFTER};
+use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body as _;
-use redial_client::Exchange;
+use redial_client::{Clock as _, Exchange};
 use redial_engine::{Delivery, Failure, Timestamp};
 
 use super::call::response_body;
 use super::world::{NOBODY, World};
 use crate::message::{Broken, End, Fate, Reply, Script, Silence};
-use crate::scenario::{Fault, Scenario, millis};
+use crate::referee::Marks;
+use crate::scenario::{Fault, Hint, Scenario, millis};
 
 /// The scenario, as a script of messages.
 pub(super) struct Messages(Arc<World>);
@@ -30,8 +31,16 @@ impl Script for Messages {
         let scenario = self.0.scenario();
         let latency = latency(scenario, call, send);
         if call == NOBODY {
-            return Fate { after: latency, end: response(200, 0, response_body(call)) };
+            return Fate {
+                after: latency,
+                end: response(200, HeaderMap::new(), response_body(call)),
+            };
         }
+        let mut marks = Marks::default();
+        for (name, value) in exchange.request.headers() {
+            marks.see(name.as_str(), value.as_bytes());
+        }
+        inner.referee.marked(call, &marks);
         let fault = self.0.fault(call, send);
         if fault.is_none_or(Fault::processed) {
             let length = exchange.request.body().size_hint().exact();
@@ -40,36 +49,46 @@ impl Script for Messages {
             let whole = length.is_none_or(|length| length == u64::from(planned));
             inner.referee.processed(call, send, whole, now);
         }
-        fate(fault, latency, response_body(call))
+        let headers = fault.map_or(Hint::Nothing, Fault::hint).headers(self.0.time().wall());
+        fate(fault, latency, header_map(headers), response_body(call))
     }
 }
 
-fn fate(fault: Option<Fault>, latency: Duration, body: Bytes) -> Fate {
+fn header_map(headers: Vec<(&'static str, String)>) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in headers {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            map.append(HeaderName::from_static(name), value);
+        }
+    }
+    map
+}
+
+fn fate(fault: Option<Fault>, latency: Duration, headers: HeaderMap, body: Bytes) -> Fate {
     let Some(fault) = fault else {
-        return Fate { after: latency, end: response(200, 0, body) };
+        return Fate { after: latency, end: response(200, headers, body) };
     };
     let more = if let Fault::Slow { millis: more } = fault { millis(more) } else { Duration::ZERO };
     let after = latency.saturating_add(more);
     let end = match (fault, fault.failure()) {
         (Fault::ConnectSilence, _) => End::Silence(Silence::Connect),
         (Fault::LostSilence | Fault::DoneSilence, _) => End::Silence(Silence::Read),
+        (Fault::Unread, _) => End::Silence(Silence::Write),
         (Fault::Dead, Some((kind, delivery))) => {
             End::Failure(Failure::new(kind, delivery).on_reused())
         }
         (Fault::BodySilence, _) => broken(body, Broken::Silence),
         (_, Some((kind, Delivery::Answered))) => broken(body, Broken::Failure(kind)),
         (_, Some((kind, delivery))) => End::Failure(Failure::new(kind, delivery)),
-        (Fault::Status { code, after }, None) => response(code, after, Bytes::new()),
-        (_, None) => response(200, 0, body),
+        (Fault::Status { code, .. } | Fault::Hinted { code, .. }, None) => {
+            response(code, headers, Bytes::new())
+        }
+        (_, None) => response(200, headers, body),
     };
     Fate { after, end }
 }
 
-fn response(status: u16, after: u32, body: Bytes) -> End {
-    let mut headers = HeaderMap::new();
-    if after > 0 {
-        headers.insert(RETRY_AFTER, HeaderValue::from(after));
-    }
+fn response(status: u16, headers: HeaderMap, body: Bytes) -> End {
     End::Response(Reply { status, headers, body, broken: None, reused: false })
 }
 

@@ -2,6 +2,7 @@
 
 mod bytes;
 mod call;
+mod calm;
 mod messages;
 mod watched;
 mod world;
@@ -10,7 +11,8 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use redial_client::{Client, ClientBuilder, Settings, Transport};
+use http::{HeaderName, HeaderValue};
+use redial_client::{Client, ClientBuilder, HeadLimit, Protocol, Settings, Transport};
 use redial_engine::Budget;
 use redial_hyper::HyperTransport;
 
@@ -21,12 +23,9 @@ use self::world::World;
 use crate::executor::{Executor, VirtualTime};
 use crate::message::MessageTransport;
 use crate::net::Virtual;
-use crate::referee::{Coverage, Invariant, Violation};
+use crate::referee::{Coverage, DEFAULT, HOME, Invariant, Violation};
 use crate::scenario::{Level, Scenario, millis};
 use crate::trace::Trace;
-
-/// How long connections may be idle, and a little more.
-const IDLE: Duration = Duration::from_secs(31);
 
 /// What a run came to.
 #[derive(Clone, Debug)]
@@ -108,20 +107,22 @@ impl<'a> Simulation<'a> {
         let world = World::new(scenario, trace, time.clone());
         let made = match scenario.level {
             Level::Messages => Ok(Made::messages(&world)),
-            Level::Bytes => Made::bytes(&world),
+            Level::Bytes => Made::bytes(&world, Protocol::Http1),
+            Level::Http2 => Made::bytes(&world, Protocol::Http2PriorKnowledge),
         };
-        let made = made.and_then(|Made { transport, origin, network }| {
+        let made = made.and_then(|Made { transport, network }| {
             let transport = match front {
                 Some(front) => front(transport, time.clone()),
                 None => transport,
             };
+            let origin = network.as_ref().map(|(_, origin)| Arc::clone(origin));
             let transport = Watched::new(transport, &world, origin);
             Ok((client(scenario, transport, &world, tamper)?, network))
         });
         match made {
             Ok((client, network)) => {
                 carry_out(&mut executor, &world, &client, scenario);
-                close(&mut executor, &world, client, network.as_ref());
+                calm::come_to_rest(&mut executor, &world, client, network.as_ref());
             }
             Err(error) => world.violated(Invariant::Liveness, error.to_string()),
         }
@@ -138,32 +139,35 @@ impl fmt::Debug for Simulation<'_> {
     }
 }
 
+/// The largest head that the client takes: the least limit that there is, to be exceeded quickly.
+const HEAD_LIMIT: usize = 8 * 1024;
+
 type AnyError = Box<dyn core::error::Error>;
 
 /// A transport of the level that a scenario asks for, and what is behind it.
 struct Made {
     transport: Box<dyn Transport>,
-    origin: Option<Arc<Origin>>,
-    network: Option<Virtual>,
+    network: Option<(Virtual, Arc<Origin>)>,
 }
 
 impl Made {
     fn messages(world: &Arc<World>) -> Self {
         let transport = MessageTransport::new(world.time().clone(), Messages::new(world));
-        Self { transport: Box::new(transport), origin: None, network: None }
+        Self { transport: Box::new(transport), network: None }
     }
 
     /// The real transport, on virtual sockets.
-    fn bytes(world: &Arc<World>) -> Result<Self, AnyError> {
+    fn bytes(world: &Arc<World>, protocol: Protocol) -> Result<Self, AnyError> {
         let origin = Origin::new(world);
         let host = Arc::new(Network(Arc::clone(&origin)));
         let network = Virtual::new(world.time().clone(), host);
         let mut settings = Settings::default();
-        let connections = world.scenario().connections as usize;
-        settings.limits.max_connections = connections;
-        settings.limits.max_keepalive_connections = connections;
+        settings.limits.max_connections = world.scenario().connections as usize;
+        settings.limits.max_keepalive_connections = world.scenario().idle as usize;
+        settings.protocol = protocol;
+        settings.max_head_bytes = HeadLimit::new(HEAD_LIMIT);
         let transport = HyperTransport::new(network.clone(), settings)?;
-        Ok(Self { transport: Box::new(transport), origin: Some(origin), network: Some(network) })
+        Ok(Self { transport: Box::new(transport), network: Some((network, origin)) })
     }
 }
 
@@ -181,9 +185,16 @@ fn client(
     let builder = Client::builder(transport)
         .policy(scenario.policy.policy()?)
         .budget(budget)
+        .hints(scenario.policy.hints())
         .seed(scenario.seed.0)
-        .base_url("http://origin.test")
+        .base_url(call::HOME)
         .observer(Arc::clone(world) as _);
+    let builder = if scenario.defaults {
+        let (name, value) = (HeaderName::from_static(DEFAULT), HeaderValue::from_static(HOME));
+        builder.default_header(name, value)
+    } else {
+        builder
+    };
     let builder = match tamper {
         Some(tamper) => tamper(builder),
         None => builder,
@@ -198,39 +209,5 @@ fn carry_out(executor: &mut Executor, world: &Arc<World>, client: &Client, scena
     }
     if let Err(halt) = executor.run(world.all_over()) {
         world.violated(Invariant::Liveness, halt.to_string());
-    }
-    if world.is_violated() {
-        return;
-    }
-    world.calm_down();
-    let probe = async {
-        world.time().sleep(IDLE).await;
-        client.get("/probe").send().await
-    };
-    match executor.run(probe) {
-        Ok(Ok(response)) if response.status() == 200 && response.attempts().len() == 1 => {}
-        Ok(Ok(response)) => {
-            let attempts = response.attempts().len();
-            let what = format!("the last call got {} in {attempts} sends", response.status());
-            world.violated(Invariant::Liveness, what);
-        }
-        Ok(Err(error)) => world.violated(Invariant::Liveness, format!("the last call: {error}")),
-        Err(halt) => world.violated(Invariant::Liveness, halt.to_string()),
-    }
-}
-
-/// Closes the client. Its connections must go, and must never have been too many.
-fn close(executor: &mut Executor, world: &Arc<World>, client: Client, network: Option<&Virtual>) {
-    drop(client);
-    let Some(network) = network.filter(|_| !world.is_violated()) else { return };
-    if let Err(halt) = executor.run(world.time().sleep(IDLE)) {
-        world.violated(Invariant::Liveness, halt.to_string());
-    }
-    let (open, most) = (network.open(), network.most_open());
-    if open > 0 {
-        world.violated(Invariant::Pool, format!("{open} connections outlive their client"));
-    }
-    if most > world.scenario().connections as usize {
-        world.violated(Invariant::Pool, format!("{most} connections at a time"));
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use redial_client::{Answer, BoxFuture, Clock, Exchange, PoolFigures, Transport, TransportError};
 
-use super::bytes::{Origin, SEND};
+use super::bytes::Origin;
 use super::world::{NOBODY, World};
+use crate::referee::SEND;
 
 /// Tells the referee of every send, and hands it on.
 pub(super) struct Watched {

@@ -5,6 +5,7 @@ use core::str::FromStr;
 
 use redial_engine::{Delivery, FailureKind};
 
+use super::hint::Hint;
 use super::text::Unreadable;
 
 /// What goes wrong with one send of a request, and where.
@@ -56,6 +57,13 @@ pub enum Fault {
         /// `Retry-After`, in seconds; none where that is zero.
         after: u32,
     },
+    /// This status instead of 200, and headers that say more of it than how many seconds to wait.
+    Hinted {
+        /// The status.
+        code: u16,
+        /// What the headers say.
+        hint: Hint,
+    },
     /// A response of 200, later than usual.
     Slow {
         /// How much later, in milliseconds.
@@ -64,10 +72,28 @@ pub enum Fault {
     /// A response of 200, after which the connection is closed without a word: the next request
     /// may find it dead.
     Stale,
+    /// The server takes the head of the request, and nothing more.
+    Unread,
+    /// The head of the response is larger than the client takes.
+    HeadTooLarge,
+    /// A response of 200 whose length is told in two ways: what follows it may begin anywhere.
+    TwoFramings,
+    /// The server goes away in good order before it looks at the request (HTTP/2).
+    GoAway,
+    /// The server goes away with an error before it looks at the request (HTTP/2).
+    GoAwayError,
+    /// The stream is refused before the server looks at the request (HTTP/2).
+    RefusedStream,
+    /// The server carries the request out, and resets the stream before the answer (HTTP/2).
+    StreamReset,
+    /// A response of 200 whose stream is reset inside its body (HTTP/2).
+    BodyStreamReset,
+    /// A response of 200, after which the server permits one stream at a time (HTTP/2).
+    FewerStreams,
 }
 
 /// The faults without numbers of their own, with their names.
-const NAMES: [(Fault, &str); 18] = [
+const NAMES: [(Fault, &str); 27] = [
     (Fault::Resolve, "resolve"),
     (Fault::Refused, "refused"),
     (Fault::ConnectSilence, "connect_silence"),
@@ -86,6 +112,15 @@ const NAMES: [(Fault, &str); 18] = [
     (Fault::BodyReset, "body_reset"),
     (Fault::BodySilence, "body_silence"),
     (Fault::Stale, "stale"),
+    (Fault::Unread, "unread"),
+    (Fault::HeadTooLarge, "head_too_large"),
+    (Fault::TwoFramings, "two_framings"),
+    (Fault::GoAway, "go_away"),
+    (Fault::GoAwayError, "go_away_error"),
+    (Fault::RefusedStream, "refused_stream"),
+    (Fault::StreamReset, "stream_reset"),
+    (Fault::BodyStreamReset, "body_stream_reset"),
+    (Fault::FewerStreams, "fewer_streams"),
 ];
 
 impl Fault {
@@ -110,9 +145,15 @@ impl Fault {
             | Self::Dead
             | Self::LostClosed
             | Self::LostReset
-            | Self::LostSilence => false,
+            | Self::LostSilence
+            | Self::Unread
+            | Self::GoAway
+            | Self::GoAwayError
+            | Self::RefusedStream => false,
             // A server that says "later" has done nothing yet; one that fails may have.
-            Self::Status { code, .. } => !matches!(code, 408 | 429 | 503),
+            Self::Status { code, .. } | Self::Hinted { code, .. } => {
+                !matches!(code, 408 | 429 | 503)
+            }
             Self::DoneClosed
             | Self::DoneReset
             | Self::DoneSilence
@@ -124,7 +165,46 @@ impl Fault {
             | Self::BodyReset
             | Self::BodySilence
             | Self::Slow { .. }
-            | Self::Stale => true,
+            | Self::Stale
+            | Self::HeadTooLarge
+            | Self::TwoFramings
+            | Self::StreamReset
+            | Self::BodyStreamReset
+            | Self::FewerStreams => true,
+        }
+    }
+
+    /// Whether it ends a connection that others may be using.
+    pub(crate) const fn breaks_a_connection(self) -> bool {
+        match self {
+            Self::Dead
+            | Self::LostClosed
+            | Self::LostReset
+            | Self::DoneClosed
+            | Self::DoneReset
+            | Self::HeadCut
+            | Self::HeadReset
+            | Self::Garbage
+            | Self::InterimClosed
+            | Self::BodyCut
+            | Self::BodyReset
+            | Self::Stale
+            | Self::HeadTooLarge
+            | Self::GoAway
+            | Self::GoAwayError => true,
+            // A connection on which everything is silent is not trusted any more.
+            Self::LostSilence | Self::DoneSilence | Self::BodySilence | Self::Unread => true,
+            Self::Resolve
+            | Self::Refused
+            | Self::ConnectSilence
+            | Self::Status { .. }
+            | Self::Hinted { .. }
+            | Self::Slow { .. }
+            | Self::TwoFramings
+            | Self::RefusedStream
+            | Self::StreamReset
+            | Self::BodyStreamReset
+            | Self::FewerStreams => false,
         }
     }
 
@@ -146,13 +226,36 @@ impl Fault {
             Self::BodyCut => (FailureKind::Truncated, Delivery::Answered),
             Self::BodyReset => (FailureKind::Reset, Delivery::Answered),
             Self::BodySilence => (FailureKind::ReadTimeout, Delivery::Answered),
-            Self::Status { .. } | Self::Slow { .. } | Self::Stale => return None,
+            Self::Unread => (FailureKind::WriteTimeout, Delivery::Unknown),
+            Self::HeadTooLarge => (FailureKind::ResponseTooLarge, Delivery::Unknown),
+            Self::GoAway => (FailureKind::GoAway { graceful: true }, Delivery::Unsent),
+            Self::GoAwayError => (FailureKind::GoAway { graceful: false }, Delivery::Unsent),
+            Self::RefusedStream => (FailureKind::RefusedStream, Delivery::Unsent),
+            Self::StreamReset => (FailureKind::StreamReset, Delivery::Unknown),
+            Self::BodyStreamReset => (FailureKind::StreamReset, Delivery::Answered),
+            Self::Status { .. }
+            | Self::Hinted { .. }
+            | Self::Slow { .. }
+            | Self::Stale
+            | Self::TwoFramings
+            | Self::FewerStreams => return None,
         })
     }
 
     /// The status that the server answers with, as far as it answers.
     pub const fn status(self) -> u16 {
-        if let Self::Status { code, .. } = self { code } else { 200 }
+        if let Self::Status { code, .. } | Self::Hinted { code, .. } = self { code } else { 200 }
+    }
+
+    /// What the headers of its response say beside the status.
+    pub(crate) const fn hint(self) -> Hint {
+        if let Self::Hinted { hint, .. } = self {
+            return hint;
+        }
+        if let Self::Status { after: after @ 1.., .. } = self {
+            return Hint::Seconds(after);
+        }
+        Hint::Nothing
     }
 }
 
@@ -164,6 +267,9 @@ impl fmt::Display for Fault {
         if let Self::Status { code, after } = self {
             write!(f, "status_{code}")?;
             return if *after > 0 { write!(f, "_after_{after}") } else { Ok(()) };
+        }
+        if let Self::Hinted { code, hint } = self {
+            return write!(f, "status_{code}_{hint}");
         }
         let known = NAMES.iter().find(|(known, _)| known == self);
         f.write_str(known.map_or("", |(_, name)| name))
@@ -182,10 +288,11 @@ impl FromStr for Fault {
             return Ok(Self::Slow { millis: millis.parse().map_err(|_| unknown)? });
         }
         let status = text.strip_prefix("status_").ok_or(unknown)?;
-        let (code, after) = status.split_once("_after_").unwrap_or((status, "0"));
-        Ok(Self::Status {
-            code: code.parse().map_err(|_| unknown)?,
-            after: after.parse().map_err(|_| unknown)?,
-        })
+        let (code, says) = status.split_once('_').unwrap_or((status, "after_0"));
+        let code = code.parse().map_err(|_| unknown)?;
+        match says.strip_prefix("after_") {
+            Some(after) => Ok(Self::Status { code, after: after.parse().map_err(|_| unknown)? }),
+            None => Ok(Self::Hinted { code, hint: says.parse()? }),
+        }
     }
 }

@@ -70,9 +70,12 @@ fn fault_of(outcome: &Outcome, processed: bool) -> Result<Option<Fault>, Unfollo
     match outcome {
         Outcome::Response { status: 200, .. } => Ok(None),
         Outcome::Response { status, hint } => {
-            let after = hint.wait().map_or(0, |wait| wait.as_secs());
-            let after = u32::try_from(after).unwrap_or(u32::MAX);
-            Ok(Some(Fault::Status { code: *status, after }))
+            let wait = hint.wait().unwrap_or_default();
+            let whole = wait.subsec_nanos() == 0 && hint.says_retry().is_none();
+            match u32::try_from(wait.as_secs()) {
+                Ok(after) if whole => Ok(Some(Fault::Status { code: *status, after })),
+                Ok(_) | Err(_) => Err(Unfollowable(*outcome)),
+            }
         }
         Outcome::Failure(failure) => {
             failing(failure, processed).map(Some).ok_or(Unfollowable(*outcome))

@@ -3,14 +3,19 @@
 mod expand;
 mod fault;
 mod follow;
+mod hint;
 mod text;
 
 use core::time::Duration;
 
-use redial_engine::{Backoff, Budget, BudgetError, Jitter, PolicyError, Replay, StandardPolicy};
+use redial_engine::{
+    Backoff, Budget, BudgetError, HintRules, Jitter, PolicyError, Replay, StandardPolicy,
+};
 
 pub use self::fault::Fault;
 pub use self::follow::Unfollowable;
+pub(crate) use self::hint::Asked;
+pub use self::hint::Hint;
 pub use self::text::Unreadable;
 use crate::rng::Seed;
 
@@ -39,6 +44,10 @@ pub struct Scenario {
     pub budget: Option<BudgetPlan>,
     /// The most connections (bytes only).
     pub connections: u32,
+    /// The most of them that are kept while nobody uses them (bytes only).
+    pub idle: u32,
+    /// Whether the client has a default header.
+    pub defaults: bool,
     /// The longest that a message is under way, in milliseconds; the least is one.
     pub latency: u32,
     /// By how much timers may be late, in milliseconds.
@@ -57,8 +66,18 @@ pub struct Scenario {
 pub enum Level {
     /// Whole messages, through the real client.
     Messages,
-    /// Every byte, through the real client and the real HTTP transport on virtual sockets.
+    /// Every byte of HTTP/1.1, through the real client and the real HTTP transport on virtual
+    /// sockets.
     Bytes,
+    /// The same of HTTP/2.
+    Http2,
+}
+
+impl Level {
+    /// Whether there are bytes, and so connections.
+    pub const fn has_connections(self) -> bool {
+        matches!(self, Self::Bytes | Self::Http2)
+    }
 }
 
 /// When the client tries again. Times are milliseconds.
@@ -77,18 +96,34 @@ pub struct PolicyPlan {
     pub attempt_timeout: u32,
     /// The longest `Retry-After` that is heeded.
     pub hint_max: u32,
+    /// A status that is retried beside the usual ones; zero for none.
+    pub also: u16,
+    /// Whether hints in milliseconds are heeded.
+    pub millis: bool,
+    /// Whether a server may say that another attempt makes sense, or makes none.
+    pub should_retry: bool,
 }
 
 /// How often the client may try again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "scenarios are written by hand as well")]
-pub struct BudgetPlan {
-    /// The most tokens, which is what there are at first.
-    pub capacity: u32,
-    /// What each call puts in, in milli-tokens.
-    pub deposit: u32,
-    /// The tokens that come back each second.
-    pub refill: u32,
+#[allow(clippy::exhaustive_enums, reason = "scenarios are written by hand as well")]
+pub enum BudgetPlan {
+    /// A token for each retry.
+    Tokens {
+        /// The most tokens, which is what there are at first.
+        capacity: u32,
+        /// What each call puts in, in milli-tokens.
+        deposit: u32,
+        /// The tokens that come back each second.
+        refill: u32,
+    },
+    /// Retries above half of the tokens, of which each failure takes one (gRPC).
+    Throttle {
+        /// The most tokens, which is what there are at first.
+        tokens: u32,
+        /// What each success puts in, in milli-tokens.
+        ratio: u32,
+    },
 }
 
 /// One call.
@@ -109,6 +144,26 @@ pub struct CallPlan {
     pub timeout: u32,
     /// After how many milliseconds it is dropped; zero for never.
     pub cancel: u32,
+    /// Where it goes.
+    pub target: Target,
+    /// Whether it has a value of its own for the client's default header.
+    pub own: bool,
+    /// Whether it has an idempotency key.
+    pub key: bool,
+    /// Whether its deadline is past when it is made.
+    pub expired: bool,
+}
+
+/// Where a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Target {
+    /// To the base URL of the client.
+    Home,
+    /// To another origin, by its whole URL.
+    Elsewhere,
+    /// Nowhere: its URL can be read in two ways.
+    Ambiguous,
 }
 
 /// A method.
@@ -168,10 +223,16 @@ impl PolicyPlan {
             .max_attempts(self.attempts)
             .backoff(backoff)
             .retry_after_max(millis(self.hint_max));
+        let builder = if self.also > 0 { builder.retry_status(self.also) } else { builder };
         match self.attempt_timeout {
             0 => builder.build(),
             timeout => builder.attempt_timeout(millis(timeout)).build(),
         }
+    }
+
+    /// Which headers of a response it heeds.
+    pub const fn hints(&self) -> HintRules {
+        HintRules::DEFAULT.retry_after_ms(self.millis).should_retry(self.should_retry)
     }
 }
 
@@ -182,16 +243,38 @@ impl BudgetPlan {
     ///
     /// [`BudgetError`] where its numbers make no sense.
     pub const fn budget(&self) -> Result<Budget, BudgetError> {
-        let builder = Budget::builder().capacity(self.capacity).deposit_milli(self.deposit);
-        builder.refill_per_second(self.refill).build()
+        match *self {
+            Self::Tokens { capacity, deposit, refill } => {
+                let builder = Budget::builder().capacity(capacity).deposit_milli(deposit);
+                builder.refill_per_second(refill).build()
+            }
+            Self::Throttle { tokens, ratio } => Budget::grpc(tokens, ratio),
+        }
     }
 }
 
 impl CallPlan {
-    /// Whether it may be repeated: what was said of it, or what its method says (R-D-4).
+    /// A GET at the origin of time, and nothing special about it.
+    pub const GET: Self = Self {
+        at: 0,
+        method: Verb::Get,
+        body: 0,
+        once: false,
+        replay: None,
+        timeout: 0,
+        cancel: 0,
+        target: Target::Home,
+        own: false,
+        key: false,
+        expired: false,
+    };
+
+    /// Whether it may be repeated: what was said of it, or what its key or its method says
+    /// (R-D-4).
     pub fn replay(&self) -> Replay {
         let by_method = match self.method {
             Verb::Get | Verb::Put => Replay::Freely,
+            Verb::Post if self.key => Replay::Freely,
             Verb::Post => Replay::Never,
         };
         self.replay.unwrap_or(by_method)

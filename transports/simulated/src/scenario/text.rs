@@ -6,7 +6,9 @@ use core::str::FromStr;
 
 use redial_engine::{Jitter, Replay};
 
-use super::{BudgetPlan, CallPlan, ClockStep, FaultPlan, Level, PolicyPlan, Scenario, Verb};
+use super::{
+    BudgetPlan, CallPlan, ClockStep, FaultPlan, Level, PolicyPlan, Scenario, Target, Verb,
+};
 use crate::rng::Seed;
 
 /// Why a line is no scenario: what was expected.
@@ -23,12 +25,21 @@ impl StdError for Unreadable {}
 
 impl fmt::Display for Scenario {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { seed, level, policy, budget, connections, latency, late, .. } = self;
+        let Self { seed, level, policy, budget, connections, idle, latency, late, .. } = self;
         write!(f, "seed={seed} level={level} {policy}")?;
-        if let Some(BudgetPlan { capacity, deposit, refill }) = budget {
-            write!(f, " budget={capacity}/{deposit}/{refill}")?;
+        match budget {
+            None => {}
+            Some(BudgetPlan::Tokens { capacity, deposit, refill }) => {
+                write!(f, " budget={capacity}/{deposit}/{refill}")?;
+            }
+            Some(BudgetPlan::Throttle { tokens, ratio }) => {
+                write!(f, " throttle={tokens}/{ratio}")?;
+            }
         }
-        write!(f, " connections={connections} latency={latency} late={late}")?;
+        write!(f, " connections={connections}/{idle} latency={latency} late={late}")?;
+        if self.defaults {
+            f.write_str(" defaults=yes")?;
+        }
         self.calls.iter().try_for_each(|call| write!(f, " call={call}"))?;
         for FaultPlan { call, send, fault } in &self.faults {
             write!(f, " fault={call}.{send}:{fault}")?;
@@ -45,6 +56,7 @@ impl fmt::Display for Level {
         f.write_str(match self {
             Self::Messages => "messages",
             Self::Bytes => "bytes",
+            Self::Http2 => "http2",
         })
     }
 }
@@ -56,14 +68,15 @@ impl FromStr for Level {
         match text {
             "messages" => Ok(Self::Messages),
             "bytes" => Ok(Self::Bytes),
-            _ => Err(Unreadable("messages or bytes")),
+            "http2" => Ok(Self::Http2),
+            _ => Err(Unreadable("messages, bytes or http2")),
         }
     }
 }
 
 impl fmt::Display for PolicyPlan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { attempts, base, cap, jitter, attempt_timeout, hint_max } = self;
+        let Self { attempts, base, cap, jitter, attempt_timeout, hint_max, also, .. } = self;
         write!(f, "attempts={attempts} backoff={base}..{cap} jitter=")?;
         match jitter {
             Jitter::None => f.write_str("none")?,
@@ -72,14 +85,23 @@ impl fmt::Display for PolicyPlan {
             Jitter::Decorrelated => f.write_str("decorrelated")?,
             Jitter::Proportional { from_percent } => write!(f, "{from_percent}%")?,
         }
-        write!(f, " attempt_timeout={attempt_timeout} hint_max={hint_max}")
+        write!(f, " attempt_timeout={attempt_timeout} hint_max={hint_max}")?;
+        if *also > 0 {
+            write!(f, " also={also}")?;
+        }
+        for (heeded, name) in [(self.millis, "millis"), (self.should_retry, "should_retry")] {
+            if heeded {
+                write!(f, " heeds={name}")?;
+            }
+        }
+        Ok(())
     }
 }
 
 impl fmt::Display for CallPlan {
     /// Such as `120:post:body=10:once:if_unsent:timeout=900:cancel=50`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { at, method, body, once, replay, timeout, cancel } = self;
+        let Self { at, method, body, replay, timeout, cancel, target, .. } = self;
         let method = match method {
             Verb::Get => "get",
             Verb::Put => "put",
@@ -91,8 +113,16 @@ impl fmt::Display for CallPlan {
                 write!(f, ":{name}={value}")?;
             }
         }
-        if *once {
-            f.write_str(":once")?;
+        match target {
+            Target::Home => {}
+            Target::Elsewhere => f.write_str(":elsewhere")?,
+            Target::Ambiguous => f.write_str(":ambiguous")?,
+        }
+        let Self { once, own, key, expired, .. } = *self;
+        for (said, name) in [(once, "once"), (own, "own"), (key, "key"), (expired, "expired")] {
+            if said {
+                write!(f, ":{name}")?;
+            }
         }
         match replay {
             None => Ok(()),
@@ -128,9 +158,14 @@ impl Scenario {
             jitter: Jitter::DEFAULT,
             attempt_timeout: 0,
             hint_max: 300_000,
+            also: 0,
+            millis: false,
+            should_retry: false,
         },
         budget: None,
         connections: 50,
+        idle: 20,
+        defaults: false,
         latency: 10,
         late: 0,
         calls: Vec::new(),
@@ -150,8 +185,23 @@ impl Scenario {
             "jitter" => self.policy.jitter = jitter(value)?,
             "attempt_timeout" => self.policy.attempt_timeout = number(value)?,
             "hint_max" => self.policy.hint_max = number(value)?,
+            "also" => self.policy.also = number(value)?,
+            "heeds" => match value {
+                "millis" => self.policy.millis = true,
+                "should_retry" => self.policy.should_retry = true,
+                _ => return Err(Unreadable("millis or should_retry")),
+            },
             "budget" => self.budget = Some(budget(value)?),
-            "connections" => self.connections = number(value)?,
+            "throttle" => {
+                let (tokens, ratio) = value.split_once('/').ok_or(Unreadable("tokens/ratio"))?;
+                let (tokens, ratio) = (number(tokens)?, number(ratio)?);
+                self.budget = Some(BudgetPlan::Throttle { tokens, ratio });
+            }
+            "connections" => {
+                let (most, idle) = value.split_once('/').unwrap_or((value, value));
+                (self.connections, self.idle) = (number(most)?, number(idle)?);
+            }
+            "defaults" => self.defaults = value == "yes",
             "latency" => self.latency = number(value)?,
             "late" => self.late = number(value)?,
             "call" => self.calls.push(value.parse()?),
@@ -175,12 +225,10 @@ impl FromStr for CallPlan {
             Some("post") => Verb::Post,
             _ => return Err(Unreadable("get, put or post")),
         };
-        let mut call =
-            Self { at, method, body: 0, once: false, replay: None, timeout: 0, cancel: 0 };
+        let mut call = Self { at, method, ..Self::GET };
         for word in words {
             match word.split_once('=') {
-                None if word == "once" => call.once = true,
-                None => call.replay = Some(replay(word)?),
+                None => call.set(word)?,
                 Some(("body", value)) => call.body = number(value)?,
                 Some(("timeout", value)) => call.timeout = number(value)?,
                 Some(("cancel", value)) => call.cancel = number(value)?,
@@ -188,6 +236,21 @@ impl FromStr for CallPlan {
             }
         }
         Ok(call)
+    }
+}
+
+impl CallPlan {
+    fn set(&mut self, word: &str) -> Result<(), Unreadable> {
+        match word {
+            "once" => self.once = true,
+            "own" => self.own = true,
+            "key" => self.key = true,
+            "expired" => self.expired = true,
+            "elsewhere" => self.target = Target::Elsewhere,
+            "ambiguous" => self.target = Target::Ambiguous,
+            _ => self.replay = Some(replay(word)?),
+        }
+        Ok(())
     }
 }
 
@@ -221,7 +284,8 @@ fn budget(text: &str) -> Result<BudgetPlan, Unreadable> {
     let mut numbers = text.split('/').map(number);
     match (numbers.next(), numbers.next(), numbers.next(), numbers.next()) {
         (Some(capacity), Some(deposit), Some(refill), None) => {
-            Ok(BudgetPlan { capacity: capacity?, deposit: deposit?, refill: refill? })
+            let (capacity, deposit, refill) = (capacity?, deposit?, refill?);
+            Ok(BudgetPlan::Tokens { capacity, deposit, refill })
         }
         _ => Err(Unreadable("capacity/deposit/refill")),
     }

@@ -11,7 +11,9 @@ use core::time::Duration;
 use http::Method;
 use redial_client::{ClientBuilder, Timeouts, Transport};
 use redial_engine::{Budget, Replay, ReplayRules};
-use redial_sim::{Finding, Level, Report, Scenario, Search, Seed, Simulation, VirtualTime};
+use redial_sim::{
+    BudgetPlan, Finding, Level, Report, Scenario, Search, Seed, Simulation, VirtualTime,
+};
 
 use self::policies::{How, Wrong};
 use self::transports::{Bad, Front};
@@ -93,7 +95,9 @@ fn every_wrong_client_is_caught() {
 fn a_deposit_that_is_too_large_is_caught() {
     check("double deposit", &|simulation| {
         let generous = simulation.scenario().budget.map(|mut plan| {
-            plan.deposit = plan.deposit * 2 + 1;
+            if let BudgetPlan::Tokens { deposit, .. } = &mut plan {
+                *deposit = *deposit * 2 + 1;
+            }
             plan.budget().unwrap()
         });
         let tamper = |client: ClientBuilder| client.budget(generous.unwrap_or(Budget::UNLIMITED));

@@ -6,8 +6,8 @@ use core::str;
 use futures_util::AsyncReadExt as _;
 
 use super::super::world::NOBODY;
-use super::SEND;
 use crate::net::Socket;
+use crate::referee::{Marks, SEND};
 
 /// What arrives on a connection.
 pub(super) struct Incoming {
@@ -19,6 +19,7 @@ pub(super) struct Incoming {
 pub(super) struct Head {
     pub(super) call: u32,
     pub(super) send: u32,
+    pub(super) marks: Marks,
     /// How long the body is; `None` where it comes in chunks.
     length: Option<usize>,
 }
@@ -105,8 +106,9 @@ impl Head {
         let target = lines.next()?.split(' ').nth(1)?;
         // What is no call of the scenario's is the last one, with which nothing goes wrong.
         let call = target.strip_prefix('/')?.parse().unwrap_or(NOBODY);
-        let mut head = Self { call, send: 0, length: Some(0) };
+        let mut head = Self { call, send: 0, marks: Marks::default(), length: Some(0) };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
+            head.marks.see(name, value.trim().as_bytes());
             if name.eq_ignore_ascii_case(SEND) {
                 head.send = value.trim().parse().ok()?;
             } else if name.eq_ignore_ascii_case("content-length") {

@@ -1,5 +1,7 @@
-//! The scenario's server, which speaks HTTP/1.1 over virtual sockets, as badly as it is told to.
+//! The scenario's server, which speaks HTTP over virtual sockets, as badly as it is told to.
 
+mod frames;
+mod http2;
 mod incoming;
 mod serving;
 
@@ -13,10 +15,10 @@ use self::serving::serve;
 use super::world::World;
 use crate::executor::lock;
 use crate::net::{Dial, Host, Link, Socket};
-use crate::scenario::{Fault, millis};
-
-/// The header that says which send of its call a request is.
-pub(super) const SEND: &str = "x-send";
+use crate::referee::Marks;
+use crate::run::call::request_body;
+use crate::run::world::NOBODY;
+use crate::scenario::{Fault, Level, millis};
 
 /// The server of a run, and the network before it.
 pub(super) struct Origin {
@@ -32,11 +34,55 @@ struct State {
     culled: u64,
     /// Who waits for a request, and would have to be woken to close.
     idle: Vec<Waker>,
+    /// The most requests that were on one connection at a time.
+    together: usize,
 }
 
 impl Origin {
     pub(super) fn new(world: &Arc<World>) -> Arc<Self> {
         Arc::new(Self { world: Arc::clone(world), state: Mutex::default() })
+    }
+
+    /// How many streams an HTTP/2 connection may have at first.
+    pub(super) fn streams(&self) -> u32 {
+        let place = (self.world.scenario().seed.0 >> 2) as usize % 4;
+        [1, 2, 3, 100].get(place).copied().unwrap_or(1)
+    }
+
+    /// So many requests are on one connection.
+    fn are_together(&self, count: usize) {
+        let mut state = lock(&self.state);
+        state.together = state.together.max(count);
+    }
+
+    /// The most requests that were on one connection at a time since this was asked last.
+    pub(super) fn most_together(&self) -> usize {
+        core::mem::take(&mut lock(&self.state).together)
+    }
+
+    /// The head of a request has come. Answers what strikes it.
+    fn comes(&self, call: u32, send: u32, marks: &Marks) -> Option<Fault> {
+        if call == NOBODY {
+            return None;
+        }
+        let mut inner = self.world.lock();
+        inner.referee.arrived(call, send, self.world.now());
+        inner.referee.marked(call, marks);
+        inner.tell();
+        self.world.fault(call, send)
+    }
+
+    /// A whole request is carried out.
+    fn carry_out(&self, call: u32, send: u32, body: &[u8]) {
+        if call == NOBODY {
+            return;
+        }
+        let planned = self.world.scenario().calls.get(call as usize);
+        let planned = planned.map_or(0, |plan| plan.body);
+        let whole = body == request_body(call, planned);
+        let mut inner = self.world.lock();
+        inner.referee.processed(call, send, whole, self.world.now());
+        inner.tell();
     }
 
     /// A request is about to be sent: what strikes connections is set going.
@@ -105,6 +151,11 @@ impl Host for Network {
 
     fn accept(&self, _: SocketAddr, socket: Socket) {
         let origin = Arc::clone(&self.0);
-        self.0.world.time().spawn(serve(origin, Incoming::new(socket)));
+        let time = self.0.world.time();
+        if self.0.world.scenario().level == Level::Http2 {
+            time.spawn(http2::serve(origin, socket));
+        } else {
+            time.spawn(serve(origin, Incoming::new(socket)));
+        }
     }
 }

@@ -1,23 +1,25 @@
 //! One connection of the server's: requests are read, and answered as the scenario says.
 
 use core::fmt::Write as _;
-use core::future::poll_fn;
+use core::future::{pending, poll_fn};
 use core::task::Poll;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::AsyncWriteExt as _;
-use redial_client::race;
+use redial_client::{Clock as _, race};
 
 use super::Origin;
 use super::incoming::{Head, Incoming};
-use crate::run::call::{request_body, response_body};
+use crate::referee::Invariant;
+use crate::run::HEAD_LIMIT;
+use crate::run::call::response_body;
 use crate::run::world::NOBODY;
 use crate::scenario::{Fault, millis};
 
 /// Serves a connection to its end.
 pub(super) async fn serve(origin: Arc<Origin>, mut incoming: Incoming) {
-    let mut served = false;
+    let (mut served, mut out_of_step) = (false, false);
     loop {
         let culled = origin.culled();
         let closed = poll_fn(|context| match served {
@@ -31,14 +33,20 @@ pub(super) async fn serve(origin: Arc<Origin>, mut incoming: Incoming) {
             Some(Some(())) => {}
         }
         let Some(head) = incoming.head().await else { return };
-        let Some(body) = incoming.body(&head).await else { return };
-        let fault = match head.call {
-            NOBODY => None,
-            call => origin.world.fault(call, head.send),
-        };
-        if head.call != NOBODY && fault.is_none_or(processed) {
-            carried_out(&origin, &head, &body);
+        let fault = origin.comes(head.call, head.send, &head.marks);
+        if out_of_step {
+            let what = "a request over a connection that is out of step".to_owned();
+            return origin.world.violated(Invariant::Pool, what);
         }
+        if fault == Some(Fault::Unread) {
+            // Whatever comes stays where it is.
+            return pending().await;
+        }
+        let Some(body) = incoming.body(&head).await else { return };
+        if fault.is_none_or(processed) {
+            origin.carry_out(head.call, head.send, &body);
+        }
+        out_of_step = fault == Some(Fault::TwoFramings);
         let Some(kept) = answer(&origin, incoming, &head, fault).await else { return };
         incoming = kept;
         served = true;
@@ -48,15 +56,6 @@ pub(super) async fn serve(origin: Arc<Origin>, mut incoming: Incoming) {
 /// A request that has come this far has found a connection.
 const fn processed(fault: Fault) -> bool {
     fault.is_of_the_connection() || fault.processed()
-}
-
-fn carried_out(origin: &Origin, head: &Head, body: &[u8]) {
-    let planned = origin.world.scenario().calls.get(head.call as usize);
-    let planned = planned.map_or(0, |plan| plan.body);
-    let whole = body == request_body(head.call, planned);
-    let mut inner = origin.world.lock();
-    inner.referee.processed(head.call, head.send, whole, origin.world.now());
-    inner.tell();
 }
 
 /// Answers, or does what it does instead. Gives the connection back where it goes on.
@@ -70,17 +69,19 @@ async fn answer(
     let framing = Framing::of(head);
     match fault {
         None | Some(Fault::Resolve | Fault::Refused | Fault::ConnectSilence | Fault::Dead) => {
-            respond(incoming, 200, 0, &body, framing).await
+            respond(incoming, 200, &[], &body, framing).await
         }
-        Some(Fault::Status { code, after }) => {
-            respond(incoming, code, after, b"", Framing::Length).await
+        Some(fault @ (Fault::Status { code, .. } | Fault::Hinted { code, .. })) => {
+            let headers = fault.hint().headers(origin.world.time().wall());
+            respond(incoming, code, &headers, &body, Framing::Length).await
         }
         Some(Fault::Slow { millis: more }) => {
             origin.world.time().sleep(millis(more)).await;
-            respond(incoming, 200, 0, &body, framing).await
+            respond(incoming, 200, &[], &body, framing).await
         }
+        Some(Fault::TwoFramings) => respond(incoming, 200, &[], &body, Framing::Both).await,
         Some(Fault::Stale) => {
-            let kept = respond(incoming, 200, 0, &body, framing).await?;
+            let kept = respond(incoming, 200, &[], &body, framing).await?;
             origin.world.time().sleep(millis(origin.world.scenario().latency)).await;
             drop(kept);
             None
@@ -135,6 +136,8 @@ fn part(fault: Fault, body: &Bytes) -> (String, Broken) {
     }
     let text = if matches!(fault, Fault::HeadCut | Fault::HeadReset) {
         head
+    } else if fault == Fault::HeadTooLarge {
+        format!("{head}x-large: {}\r\n\r\n", "x".repeat(HEAD_LIMIT))
     } else if fault == Fault::InterimClosed {
         "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(2)
     } else {
@@ -149,10 +152,15 @@ enum Framing {
     Length,
     Chunked,
     Close,
+    /// Chunked, and with a length: nobody knows which counts.
+    Both,
 }
 
 impl Framing {
     const fn of(head: &Head) -> Self {
+        if head.call == NOBODY {
+            return Self::Length;
+        }
         match head.call.wrapping_add(head.send) % 4 {
             1 => Self::Chunked,
             3 => Self::Close,
@@ -164,19 +172,22 @@ impl Framing {
 async fn respond(
     mut incoming: Incoming,
     status: u16,
-    after: u32,
+    headers: &[(&'static str, String)],
     body: &[u8],
     framing: Framing,
 ) -> Option<Incoming> {
     let mut text = format!("HTTP/1.1 {status} Status\r\n");
-    if after > 0 {
-        let _ = write!(text, "retry-after: {after}\r\n");
+    for (name, value) in headers {
+        let _ = write!(text, "{name}: {value}\r\n");
     }
     let length = body.len();
     let body = String::from_utf8_lossy(body);
     let _ = match framing {
         Framing::Length => write!(text, "content-length: {length}\r\n\r\n{body}"),
-        Framing::Chunked => {
+        Framing::Chunked | Framing::Both => {
+            if framing == Framing::Both {
+                let _ = write!(text, "content-length: {length}\r\n");
+            }
             write!(text, "transfer-encoding: chunked\r\n\r\n{length:x}\r\n{body}\r\n0\r\n\r\n")
         }
         Framing::Close => write!(text, "connection: close\r\n\r\n{body}"),
