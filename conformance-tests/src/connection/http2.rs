@@ -395,7 +395,7 @@ impl Connection {
 }
 
 /// Whether the code that the client gave is the one that was awaited.
-pub(super) fn check_code(awaited: Option<ErrorCode>, said: ErrorCode) -> Result<(), StepError> {
+pub(crate) fn check_code(awaited: Option<ErrorCode>, said: ErrorCode) -> Result<(), StepError> {
     match awaited {
         Some(code) if code != said => Err(StepError::OtherCode(said)),
         _ => Ok(()),

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use self::http2::Conversation;
+#[cfg(feature = "simulated")]
+pub(crate) use self::http2::check_code;
 use crate::certificates::Security;
 use crate::request::{Framing, Head};
 use crate::shared::{Phase, Shared};

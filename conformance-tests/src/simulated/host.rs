@@ -9,7 +9,7 @@ use redial_sim::net::{Dial, Host, Link, Socket};
 
 use super::player::Player;
 use super::record::Record;
-use crate::{Leftover, Log, Plan, Script, Step};
+use crate::{Leftover, Log, Plan, Script};
 
 /// The port of the first origin; the others follow.
 const FIRST_PORT: u16 = 8_001;
@@ -20,15 +20,6 @@ const LINK: Link =
 /// The URL of an origin, without a path.
 pub(super) fn url(origin: usize) -> String {
     format!("http://127.0.0.1:{}", usize::from(FIRST_PORT) + origin)
-}
-
-/// Every list of a script.
-pub(super) fn lists(script: &Script) -> Vec<&[Step]> {
-    let planned = match script.plan() {
-        Plan::Refused => &[],
-        Plan::Connections(lists) | Plan::Requests(lists) => lists.as_slice(),
-    };
-    planned.iter().map(Vec::as_slice).chain(script.beyond()).collect()
 }
 
 /// The origins of one scenario.

@@ -11,8 +11,10 @@ use redial_sim::VirtualTime;
 use redial_sim::net::Socket;
 
 use super::host::Origin;
+use super::streams::Streams;
+use crate::http2::PREFACE;
 use crate::request::{Framing, Head, head_length, parse_chunk_size, parse_head};
-use crate::{Closing, Leftover, Malformed, PATIENCE, Plan, Step, StepError};
+use crate::{Closing, Frame, Http2, Leftover, Malformed, PATIENCE, Plan, Step, StepError};
 
 /// One connection of an origin.
 pub(super) struct Player {
@@ -69,13 +71,16 @@ impl Player {
             return;
         }
         if let Ok(head) = self.patiently(PATIENCE, Want::Head).await.and_then(Got::head) {
-            let request = self.origin.record.request(self.index, head);
+            let request = self.origin.record.request(self.index, None, head);
             self.report(Leftover::UnexpectedRequest { request });
         }
         self.reset();
     }
 
     async fn serve_requests(&mut self, lists: &[Vec<Step>]) {
+        if self.anything().await.is_ok() && self.begins_http2().await {
+            return self.serve_streams().await;
+        }
         while self.socket.is_some() && self.anything().await.is_ok() {
             match self.patiently(PATIENCE, Want::Head).await.and_then(Got::head) {
                 Ok(head) => self.serve_request(head, lists).await,
@@ -89,7 +94,7 @@ impl Player {
 
     async fn serve_request(&mut self, head: Head, lists: &[Vec<Step>]) {
         let framing = head.framing;
-        let request = self.origin.record.request(self.index, head);
+        let request = self.origin.record.request(self.index, None, head);
         let number = self.origin.record.claim();
         self.expect_body(request, framing);
         let origin = Arc::clone(&self.origin);
@@ -104,13 +109,16 @@ impl Player {
             }
             return self.reset();
         }
-        self.origin.record.processed(request);
+        self.origin.record.processed(request, true);
         self.play_list(steps, list.map(|_| number)).await;
     }
 
     /// Plays a list, and reports where it stopped if it did and is one of the plan's.
     async fn play_list(&mut self, steps: &[Step], list: Option<usize>) {
         for (step, instruction) in steps.iter().enumerate() {
+            if let Step::Preface(manners) = instruction {
+                return self.play_http2(manners, steps, step, list).await;
+            }
             let played = match self.socket {
                 Some(_) => self.step(instruction).await,
                 None => Err(StepError::AfterClose),
@@ -122,6 +130,60 @@ impl Player {
             }
             return self.reset();
         }
+    }
+
+    /// Whether the client begins with the preface of HTTP/2.
+    async fn begins_http2(&mut self) -> bool {
+        while !self.buffer.starts_with(PREFACE) {
+            if !PREFACE.starts_with(&self.buffer) || self.receive().await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Goes on in HTTP/2, in which each request has a list of its own.
+    async fn serve_streams(&mut self) {
+        let origin = Arc::clone(&self.origin);
+        if let Some(streams) = self.begin_http2(origin.script.manners()).await {
+            self.end_as(streams.serve_requests().await);
+        }
+    }
+
+    /// Goes on in HTTP/2, from this step of the list.
+    async fn play_http2(
+        &mut self,
+        manners: &Http2,
+        steps: &[Step],
+        preface: usize,
+        list: Option<usize>,
+    ) {
+        let Some(streams) = self.begin_http2(manners).await else {
+            if let (Some(list), Some(instruction)) = (list, steps.get(preface).cloned()) {
+                let (connection, step) = (self.index, preface);
+                let error = Malformed::Preface.into();
+                self.report(Leftover::Stopped { connection, list, step, instruction, error });
+            }
+            return self.reset();
+        };
+        self.end_as(streams.serve_list(steps, preface + 1, list).await);
+    }
+
+    /// Exchanges prefaces; nothing where the client has another one.
+    async fn begin_http2(&mut self, manners: &Http2) -> Option<Streams> {
+        self.send(&Frame::settings(manners.settings()).bytes(0)).await.ok()?;
+        if !self.begins_http2().await {
+            return None;
+        }
+        let buffer = self.buffer.split_off(PREFACE.len());
+        let socket = self.socket.take()?;
+        let (origin, time) = (Arc::clone(&self.origin), self.time.clone());
+        Some(Streams::new(origin, time, self.index, socket, buffer, manners))
+    }
+
+    /// The connection has ended so.
+    fn end_as(&mut self, closing: Closing) {
+        self.ended = Some(closing);
     }
 
     async fn step(&mut self, step: &Step) -> Result<(), StepError> {
@@ -235,8 +297,8 @@ impl Player {
             Want::RecordedHead => {
                 let head = self.read_head().await?;
                 let framing = head.framing;
-                let request = self.origin.record.request(self.index, head);
-                self.origin.record.processed(request);
+                let request = self.origin.record.request(self.index, None, head);
+                self.origin.record.processed(request, true);
                 self.expect_body(request, framing);
             }
             Want::Body => self.read_body().await?,

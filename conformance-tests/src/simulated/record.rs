@@ -7,7 +7,7 @@ use redial_sim::VirtualTime;
 use redial_sim::net::Peer;
 
 use crate::request::Head;
-use crate::{BODY_KEPT, Closing, ConnectionRecord, Leftover, Log, RequestRecord};
+use crate::{BODY_KEPT, Closing, ConnectionRecord, ErrorCode, Leftover, Log, RequestRecord};
 
 /// The log of one origin while it is written.
 #[derive(Debug)]
@@ -100,15 +100,15 @@ impl Record {
     }
 
     /// A request's head has come. Answers which request it is.
-    pub(super) fn request(&self, connection: usize, head: Head) -> usize {
+    pub(super) fn request(&self, connection: usize, stream: Option<u32>, head: Head) -> usize {
         let arrived = self.time.elapsed();
         let mut state = self.lock();
         if let Some(record) = state.log.connections.get_mut(connection) {
-            record.peak_requests = 1;
+            record.peak_requests = record.peak_requests.max(1);
         }
         state.log.requests.push(RequestRecord {
             connection,
-            stream: None,
+            stream,
             arrived,
             method: head.method,
             target: head.target,
@@ -146,9 +146,25 @@ impl Record {
         }
     }
 
-    pub(super) fn processed(&self, request: usize) {
+    /// Whether the origin acts on a request.
+    pub(super) fn processed(&self, request: usize, processed: bool) {
         if let Some(record) = self.lock().log.requests.get_mut(request) {
-            record.processed = true;
+            record.processed = processed;
+        }
+    }
+
+    /// How many requests are on a connection now.
+    pub(super) fn requests_open(&self, connection: usize, count: usize) {
+        if let Some(record) = self.lock().log.connections.get_mut(connection) {
+            record.peak_requests = record.peak_requests.max(count);
+        }
+    }
+
+    /// The client has reset the stream of a request.
+    pub(super) fn reset(&self, request: usize, code: ErrorCode) {
+        let at = self.time.elapsed();
+        if let Some(record) = self.lock().log.requests.get_mut(request) {
+            record.reset.get_or_insert((at, code));
         }
     }
 
