@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use redial_client::{AttemptRecord, Wait};
-use redial_engine::PauseCause;
+use redial_engine::{Outcome, PauseCause};
 
 use crate::{
     BodySeen, Call, CallSeen, Came, End, EndSeen, HeaderSeen, Log, RequestRecord, RequestSeen,
@@ -165,12 +165,20 @@ fn waits_on_the_wire(call: &CallSeen, log: &Log) -> Vec<String> {
     let gaps = log.requests().windows(2).zip(&call.attempts);
     gaps.filter_map(|(pair, record)| {
         let [first, second] = pair else { return None };
+        if stopped_by_itself(record) {
+            return None;
+        }
         let (gap, wait) = (second.arrived.saturating_sub(first.arrived), record.wait?);
         (gap < wait.length).then(|| {
             format!("after attempt {} it waited {gap:?} instead of {wait:?}", record.number)
         })
     })
     .collect()
+}
+
+/// Whether the client ended the attempt, and not the server: its request may arrive later than that.
+fn stopped_by_itself(record: &AttemptRecord) -> bool {
+    matches!(record.outcome, Outcome::Failure(failure) if failure.kind.is_timeout())
 }
 
 fn judge_sighting(sighting: &Sighting, seen: &Seen, logs: &[Log]) -> Vec<String> {

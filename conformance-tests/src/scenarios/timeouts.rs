@@ -82,19 +82,25 @@ fn writing() -> Vec<Scenario> {
             timeouts.read = millis(200);
         })
     };
+    let blocked = |setup: crate::Setup| {
+        setup.timeouts(|timeouts| {
+            timeouts.write = millis(600);
+            timeouts.read = seconds(10);
+        })
+    };
     vec![
         scenario("write-blocked", &["R-T-3", "R-D-3"], "a server that accepts nothing times out")
             .origin(Script::connections(vec![vec![
                 Step::Stall { at_most: seconds(10) },
                 Step::CloseUnread,
             ]]))
-            .setup(|setup| setup.timeouts(|timeouts| timeouts.read = seconds(10)))
+            .setup(blocked)
             .call(
                 Call::put("/", vec![b'x'; LARGE])
                     .max_attempts(1)
                     .comes_to([(FailureKind::WriteTimeout, Delivery::Unknown)])
                     .gives_up(Reason::AttemptsExhausted)
-                    .takes(millis(900), seconds(7)),
+                    .takes(millis(500), seconds(7)),
             ),
         scenario("write-slow-source", &["R-T-3", "R-T-2"], "a slow source trips no timeout")
             .origin(Script::replies([ok()]))
@@ -116,7 +122,23 @@ fn writing() -> Vec<Scenario> {
                 ok().step(),
             ]]))
             .call(Call::put("/", vec![b'x'; LARGE]).comes_to([200])),
+        scenario("write-steady-reader", &["R-T-3"], "one that takes it steadily trips none either")
+            .origin(Script::connections(vec![steady_reader(STEADY)]))
+            .setup(blocked)
+            .call(Call::put("/", vec![b'x'; STEADY]).comes_to([200])),
     ]
+}
+
+/// How much a server takes that takes it steadily: more than any buffer in between.
+const STEADY: usize = 4 * 1024 * 1024;
+
+/// Takes a body of this length at a megabyte a second. A third of a send buffer, which is what a
+/// system wants to be free before it tells of room, takes longer than the write timeout.
+fn steady_reader(length: usize) -> Vec<Step> {
+    const PIECE: usize = 64 * 1024;
+    let piece = [Step::ReadBytes(PIECE), Step::Pause(millis(60))];
+    let pieces = core::iter::repeat_n(piece, length / PIECE).flatten();
+    [Step::ReadHead].into_iter().chain(pieces).chain([ok().step()]).collect()
 }
 
 /// R-T-4: the longest wait for a slot.

@@ -8,8 +8,10 @@ use std::net::{Shutdown, TcpStream};
 
 use async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
+use socket2::SockRef;
 
 use crate::runtime::{self, Peeked};
+use crate::tune::tune;
 
 /// A TCP socket on the reactor of async-io.
 ///
@@ -24,14 +26,14 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Connects to an address, with `TCP_NODELAY` set.
+    /// Connects to an address, and [tunes](crate::tune) the socket.
     ///
     /// # Errors
     ///
     /// Whatever the system says.
     pub async fn connect(address: SocketAddr) -> io::Result<Self> {
         let stream = Async::<TcpStream>::connect(address).await?;
-        stream.get_ref().set_nodelay(true)?;
+        tune(SockRef::from(stream.get_ref()))?;
         Ok(Self { stream, empty: true })
     }
 }

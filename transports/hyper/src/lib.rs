@@ -22,6 +22,7 @@
 //! | `upload.rs` | how far the request body has been taken |
 //! | `classify.rs` | from hyper's errors to a kind and a delivery |
 //! | `runtime.rs` | [`Runtime`]: what a runtime has to give |
+//! | `tune.rs` | what HTTP wants of a TCP socket |
 //! | `async_io.rs` | a socket for the runtimes that stand on async-io (feature `async-io`) |
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
@@ -46,8 +47,10 @@ mod stream;
 mod timeouts;
 mod tls;
 mod transport;
+mod tune;
 mod upload;
 mod wire;
 
 pub use runtime::{Peeked, Runtime, Socket};
 pub use transport::{Hyper, HyperTransport};
+pub use tune::tune;

@@ -25,7 +25,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Whatever the resolver says.
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<'static, io::Result<Vec<SocketAddr>>>;
 
-    /// Connects to an address, with `TCP_NODELAY` set: requests are small and wait for answers.
+    /// Connects to an address; [`tune`](crate::tune) prepares the socket.
     ///
     /// # Errors
     ///

@@ -107,8 +107,7 @@ impl Runtime for Tokio {
     fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<Socket>> {
         Box::pin(async move {
             let stream = TcpStream::connect(address).await?;
-            stream.set_nodelay(true)?;
-            Ok(Socket::new(stream))
+            Socket::new(stream)
         })
     }
 

@@ -16,8 +16,9 @@ use tokio::net::TcpStream;
 pub struct Socket(TcpStream);
 
 impl Socket {
-    pub(crate) const fn new(stream: TcpStream) -> Self {
-        Self(stream)
+    pub(crate) fn new(stream: TcpStream) -> io::Result<Self> {
+        redial_hyper::tune(SockRef::from(&stream))?;
+        Ok(Self(stream))
     }
 }
 
