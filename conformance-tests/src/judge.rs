@@ -118,10 +118,8 @@ fn judge_attempts(call: &Call, seen: &[AttemptRecord]) -> Vec<String> {
 /// An attempt in the words in which a scenario requires one.
 fn attempt(record: &AttemptRecord) -> String {
     let came = match record.outcome {
-        redial_engine::Outcome::Response { status, .. } => Came::Status(status),
-        redial_engine::Outcome::Failure(failure) => {
-            Came::Failure(failure.kind, Some(failure.delivery))
-        }
+        Outcome::Response { status, .. } => Came::Status(status),
+        Outcome::Failure(failure) => Came::Failure(failure.kind, Some(failure.delivery)),
     };
     format!("{came} ({})", if record.reused { "reused" } else { "fresh" })
 }
