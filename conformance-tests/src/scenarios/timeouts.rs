@@ -3,7 +3,9 @@
 use redial_engine::{Delivery, FailureKind, Reason};
 
 use super::{await_close, millis, ok, reply, seconds};
-use crate::{Call, End, Payload, Reply, RequestSeen, Scenario, Script, Sighting, Step};
+use crate::{
+    Call, End, Payload, QUICK_TIMEOUT, Reply, RequestSeen, Scenario, Script, Sighting, Step,
+};
 
 pub(super) fn all() -> Vec<Scenario> {
     let groups = [reading(), writing(), slots()];
@@ -24,6 +26,19 @@ fn reading() -> Vec<Scenario> {
         scenario("read-silent", &["R-T-2", "R-D-3"], "a server that says nothing is tried again")
             .origin(Script::requests(vec![vec![await_close()], reply(&ok())]))
             .call(Call::get("/").then((FailureKind::ReadTimeout, Delivery::Unknown)).then(200)),
+        scenario(
+            "read-silent-after-a-fast-connect",
+            &["R-T-2", "R-T-1"],
+            "the time that connecting might take is none for the server to be silent",
+        )
+        .origin(Script::requests(vec![vec![await_close()], reply(&ok())]))
+        .setup(|setup| setup.timeouts(|timeouts| timeouts.connect = seconds(30)))
+        .call(
+            Call::get("/")
+                .then((FailureKind::ReadTimeout, Delivery::Unknown))
+                .then(200)
+                .takes(QUICK_TIMEOUT, QUICK_TIMEOUT * 6),
+        ),
         scenario("read-stalled-body", &["R-T-2", "R-D-8"], "so is one that stops in the body")
             .origin(Script::requests(vec![
                 vec![

@@ -189,8 +189,9 @@ declare! {
     {
         requirements: ["R-T-2"],
         rows: [],
-        instead: "a response head that trickles has the connect and the read timeout together to \
-                  come to its first body byte",
+        instead: "a response head has the connect and the read timeout together to come to its \
+                  first body byte, or, over plain TCP on Linux, three read timeouts since the \
+                  connection was seen to stand, where those are over first",
         because: "isahc's `handler.rs` completes the future in `write`, with the body's first byte",
         shown_by: "timeouts::a_head_that_trickles_is_bounded",
     }
@@ -200,7 +201,7 @@ declare! {
         instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \
                   or after the read timeout and 5 s, and 5 s more where bytes had moved before",
         because: "isahc's `handler.rs` looks for a dropped future in its callbacks alone; \
-                  `lib/speedcheck.c` looks back so far",
+                  `lib/progress.c` looks back so far",
         shown_by: "dropped::a_dropped_request_to_a_silent_server_frees_its_slot_with_the_reaper",
     }
     {

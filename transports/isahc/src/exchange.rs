@@ -12,7 +12,7 @@ use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::{HeaderMap, Method, Response, StatusCode, Version};
 use isahc::prelude::ResponseExt;
 use isahc::{AsyncBody, HttpClient};
-use redial_client::{Answer, Exchange, PoolEventKind, Protocol, TransportError};
+use redial_client::{Answer, Exchange, PoolEventKind, Protocol, Scheme, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 use tracing::dispatcher::{Dispatch, with_default};
 
@@ -40,7 +40,8 @@ pub(crate) async fn send(
     let clock = connections.clock();
     let prepared = request::prepare(exchange, &lease, settings.protocol, clock);
     let (request, progress) = prepared.inspect_err(|_| lease.gone())?;
-    let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff);
+    let plain = (origin.scheme() == Scheme::Http).then(|| origin.port());
+    let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff, plain);
     let cancelled = CancelOnDrop(progress.clone());
     let handle = Arc::clone(lease.handle());
     let result = head(&handle, request, &mut watch).await;

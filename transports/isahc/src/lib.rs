@@ -38,6 +38,7 @@
 //! | `upload.rs` | the request body as curl reads it, and how far it has come |
 //! | `exchange.rs` | one request until its response head |
 //! | `response.rs` | the response body |
+//! | `standing.rs` | whether curl's connection stands |
 //! | `watch.rs` | when an exchange has been silent for too long |
 //! | `classify.rs` | from curl's codes to a kind and a delivery |
 //! | `declared.rs` | what is otherwise than the requirements say, as data |
@@ -55,6 +56,7 @@ mod identity;
 mod ledger;
 mod request;
 mod response;
+mod standing;
 mod transport;
 mod upload;
 mod watch;

@@ -8,10 +8,15 @@ use core::time::Duration;
 use redial_client::{Alarm, Clock, ThreadClock, Timeouts};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
+use crate::standing::Standing;
 use crate::upload::Progress;
 
 /// After which time, at the soonest, a source that had nothing is looked at again.
 const AGAIN: Duration = Duration::from_millis(10);
+
+/// How many read timeouts a head may take that curl has a connection for. One would be a silence,
+/// but curl hands over a head as a whole, so that one which trickles looks like none.
+const HEAD: u32 = 3;
 
 /// Watches one exchange: its silences and its cutoff.
 ///
@@ -27,6 +32,7 @@ pub(crate) struct Watch {
     waiting: bool,
     /// Whether the response has begun.
     answered: bool,
+    standing: Standing,
     timer: Option<(Timestamp, Alarm)>,
 }
 
@@ -36,10 +42,12 @@ impl Watch {
         upload: Progress,
         timeouts: Timeouts,
         cutoff: Option<Cutoff>,
+        plain: Option<u16>,
     ) -> Self {
         let began = clock.now();
         let (waiting, answered) = (true, false);
-        Self { clock, upload, timeouts, cutoff, began, waiting, answered, timer: None }
+        let standing = Standing::new(plain, began, timeouts.read);
+        Self { clock, upload, timeouts, cutoff, began, waiting, answered, standing, timer: None }
     }
 
     /// Something came: the next silence begins when it is waited for. Fails where the cutoff has come, which a
@@ -73,6 +81,7 @@ impl Watch {
             if !self.waiting {
                 (self.waiting, self.began) = (true, now);
             }
+            self.look(now);
             let due = match self.due(now) {
                 Ok(due) => due,
                 Err(kind) => return Poll::Ready(kind),
@@ -85,6 +94,14 @@ impl Watch {
                 Poll::Ready(()) => self.timer = None,
                 Poll::Pending => return Poll::Pending,
             }
+        }
+    }
+
+    /// Looks whether the connection stands, where nothing else shows it.
+    fn look(&mut self, now: Timestamp) {
+        let stand = self.upload.stand();
+        if !self.answered && stand.done && stand.asked.is_none() {
+            self.standing.look(now);
         }
     }
 
@@ -101,14 +118,16 @@ impl Watch {
         match silent_until {
             Some(at) if now >= at => Err(kind),
             Some(at) if self.answered || self.upload.stand().asked.is_some() => Ok(next.min(at)),
-            Some(at) => Ok(next.min(at).min(now.saturating_add(self.look_again()))),
+            Some(at) => Ok(next.min(at).min(self.look_again(now))),
             None => Ok(next),
         }
     }
 
-    /// After how long curl may have asked for the body, so that a limit is nearer than it seemed.
-    fn look_again(&self) -> Duration {
-        self.timeouts.read.min(self.timeouts.write).max(AGAIN)
+    /// When curl may have asked for the body, or the connection stand, so that a limit is nearer
+    /// than it seemed.
+    fn look_again(&self, now: Timestamp) -> Timestamp {
+        let asked = self.timeouts.read.min(self.timeouts.write).max(AGAIN);
+        now.saturating_add(asked).min(self.standing.next_look())
     }
 
     /// How long the present silence may last (`None`: for ever), and which timeout ends it.
@@ -126,7 +145,10 @@ impl Watch {
         match (stand.done, stand.asked) {
             (true, Some(asked)) => (until(self.began.max(asked), read), FailureKind::ReadTimeout),
             (true, None) => {
-                (until(self.began, connect.saturating_add(read)), FailureKind::ReadTimeout)
+                let unconnected = until(self.began, connect.saturating_add(read));
+                let trickled = self.standing.since().map(|at| until(at, read.saturating_mul(HEAD)));
+                let first = trickled.map_or(unconnected, |at| earlier(at, unconnected));
+                (first, FailureKind::ReadTimeout)
             }
             // A slow source is no silence of the peer's: look again later (R-T-3).
             (false, Some(_)) if stand.source_pending => {
@@ -138,4 +160,9 @@ impl Watch {
             }
         }
     }
+}
+
+/// The earlier of two points in time, of which `None` never comes.
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    one.into_iter().chain(other).min()
 }
