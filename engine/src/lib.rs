@@ -109,6 +109,7 @@ mod budget;
 mod call;
 #[cfg(feature = "serde")]
 mod config;
+mod ending;
 #[cfg(feature = "http")]
 mod hints;
 #[cfg(feature = "http")]
@@ -128,10 +129,8 @@ mod upstream;
 
 pub use backoff::{Backoff, BackoffError, Jitter};
 pub use budget::{Budget, BudgetBuilder, BudgetError, Finagle};
-pub use call::{
-    Action, Attempt, Call, Cutoff, Final, Finality, GiveUp, Limit, Pause, PauseCause, Reason,
-    Retry, Verdict,
-};
+pub use call::{Action, Attempt, Call, Pause, PauseCause, Retry, Verdict};
+pub use ending::{Cutoff, Final, Finality, GiveUp, Limit, Reason};
 #[cfg(feature = "http")]
 pub use hints::HintRules;
 #[cfg(feature = "http")]
