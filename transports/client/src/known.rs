@@ -14,10 +14,12 @@ const CAPACITY: usize = 8;
 
 /// The origins that were met last. What is known of one need not be parsed again: neither where
 /// the URL leads, nor whether all parsers agree on that (R-C-1).
-#[derive(Debug, Default)]
+///
+/// Not `Debug`: the query of a URL may be secret (R-O-3).
+#[derive(Default)]
 pub(crate) struct Known(Mutex<Memory>);
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Memory {
     places: Vec<Place>,
     /// Which is forgotten next, once there are enough.
@@ -25,29 +27,21 @@ struct Memory {
 }
 
 /// The beginning of a URL, and what it comes to.
-#[derive(Debug)]
 struct Place {
     /// Scheme and authority, as far as the path.
     text: Box<str>,
     scheme: Scheme,
     authority: Authority,
     origin: Origin,
+    /// The whole of the URL that led here last, which is often the next as well.
+    last: (String, Uri),
 }
 
 impl Known {
     /// Where this URL leads, if its origin is known and the rest of it can be sent as it stands.
     pub(crate) fn find(&self, text: &str) -> Option<(Uri, Origin)> {
-        let memory = lock(&self.0);
-        let found = memory.places.iter().find_map(|place| {
-            let rest = text.strip_prefix(&*place.text).filter(|rest| rest.starts_with('/'))?;
-            Some((place, rest))
-        });
-        let (place, rest) = found.filter(|(_, rest)| is_plain(rest))?;
-        let mut parts = Parts::default();
-        parts.scheme = Some(place.scheme.clone());
-        parts.authority = Some(place.authority.clone());
-        parts.path_and_query = Some(PathAndQuery::try_from(rest).ok()?);
-        Some((Uri::from_parts(parts).ok()?, place.origin.clone()))
+        let mut memory = lock(&self.0);
+        memory.places.iter_mut().find_map(|place| Some((place.find(text)?, place.origin.clone())))
     }
 
     /// Remembers the origin of a URL that says it plainly.
@@ -60,6 +54,7 @@ impl Known {
             scheme: scheme.clone(),
             authority: authority.clone(),
             origin: origin.clone(),
+            last: (text.to_owned(), uri.clone()),
         };
         let mut memory = lock(&self.0);
         let Memory { places, oldest } = &mut *memory;
@@ -72,5 +67,28 @@ impl Known {
             *entry = place;
             *oldest = (*oldest + 1) % CAPACITY;
         }
+    }
+}
+
+impl Place {
+    /// What this URL is, if it leads here, and the rest of it can be sent as it stands.
+    fn find(&mut self, text: &str) -> Option<Uri> {
+        let (last, known) = &mut self.last;
+        if last == text {
+            return Some(known.clone());
+        }
+        let rest = text.strip_prefix(&*self.text).filter(|rest| rest.starts_with('/'))?;
+        if !is_plain(rest) {
+            return None;
+        }
+        let mut parts = Parts::default();
+        parts.scheme = Some(self.scheme.clone());
+        parts.authority = Some(self.authority.clone());
+        parts.path_and_query = Some(PathAndQuery::try_from(rest).ok()?);
+        let uri = Uri::from_parts(parts).ok()?;
+        last.clear();
+        last.push_str(text);
+        *known = uri.clone();
+        Some(uri)
     }
 }
