@@ -227,12 +227,20 @@ impl Table {
     /// Where the clock has gone back, counts idleness from now: so the list stays in order, and
     /// a connection that went idle "in the future" still expires.
     pub(super) fn turn_back(&mut self, now: Timestamp) {
+        // Nearly always: none is later than the last.
+        if self.idle.back().is_none_or(|idle| idle.since <= now) {
+            return;
+        }
         for idle in self.idle.iter_mut().rev().take_while(|idle| idle.since > now) {
             idle.since = now;
         }
     }
 
     fn leave_idle(&mut self, slot: u32) {
+        // The most recently used is the one that is used again.
+        if self.idle.pop_back_if(|idle| idle.slot == slot).is_some() {
+            return;
+        }
         if let Some(at) = self.idle.iter().rposition(|idle| idle.slot == slot) {
             self.idle.remove(at);
         }
