@@ -190,6 +190,8 @@ pub(crate) struct MeteredIo<R: Runtime> {
     much: bool,
     /// How many reads have succeeded in a row.
     reads: u32,
+    /// Whether something was written that was not flushed: hyper flushes more often than it writes.
+    unflushed: bool,
 }
 
 /// After so many reads in a row the others on the executor have a turn. A peer that never pauses
@@ -204,12 +206,16 @@ impl<R: Runtime> MeteredIo<R> {
         scratch: Scratch,
     ) -> Self {
         let little = Box::new([0; LITTLE]);
-        Self { wire, runtime, meter, scratch, little, much: false, reads: 0 }
+        let (much, reads, unflushed) = (false, 0, false);
+        Self { wire, runtime, meter, scratch, little, much, reads, unflushed }
     }
 
-    fn written(&self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    fn written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match &result {
-            Poll::Ready(Ok(bytes)) => self.meter.wrote(*bytes, self.runtime.now()),
+            Poll::Ready(Ok(bytes)) => {
+                self.unflushed = true;
+                self.meter.wrote(*bytes, self.runtime.now());
+            }
             Poll::Ready(Err(error)) => self.meter.failed(error),
             Poll::Pending => self.meter.blocked(self.runtime.now()),
         }
@@ -286,9 +292,15 @@ impl<R: Runtime> Write for MeteredIo<R> {
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if !this.unflushed {
+            return Poll::Ready(Ok(()));
+        }
         let result = this.wire.poll(|socket| Pin::new(socket).poll_flush(context));
         match &result {
-            Poll::Ready(Ok(())) => this.meter.unblocked(),
+            Poll::Ready(Ok(())) => {
+                this.unflushed = false;
+                this.meter.unblocked();
+            }
             Poll::Ready(Err(error)) => this.meter.failed(error),
             // TLS takes bytes that the socket does not: they wait to be flushed.
             Poll::Pending => this.meter.blocked(this.runtime.now()),
