@@ -209,6 +209,7 @@ impl<'a> Run<'a> {
         crate::planted::spoil_headers(exchange.request.headers_mut(), attempt.number().get());
         exchange.cutoff = attempt.deadline();
         exchange.fresh_connection = attempt.needs_fresh_connection();
+        exchange.begun = Some(self.now);
         exchange
     }
 

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
-use redial_engine::{Cutoff, Delivery, Failure, FailureKind};
+use redial_engine::{Cutoff, Delivery, Failure, FailureKind, Timestamp};
 
 use crate::body::Body;
 use crate::clock::Clock;
@@ -73,6 +73,9 @@ pub struct Exchange {
     pub cutoff: Option<Cutoff>,
     /// Whether only a connection will do that has served no request before.
     pub fresh_connection: bool,
+    /// When the attempt was begun, on the transport's clock, where somebody has looked at that just
+    /// now: it need not be looked at again, which costs more than it seems.
+    pub begun: Option<Timestamp>,
 }
 
 impl Exchange {
@@ -87,7 +90,8 @@ impl Exchange {
 
     /// A request to this origin, which is its URI's, under these limits, over any connection.
     pub const fn new(origin: Origin, request: http::Request<Body>, timeouts: Timeouts) -> Self {
-        Self { origin, request, timeouts, cutoff: None, fresh_connection: false }
+        let (cutoff, fresh_connection, begun) = (None, false, None);
+        Self { origin, request, timeouts, cutoff, fresh_connection, begun }
     }
 }
 

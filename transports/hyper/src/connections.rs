@@ -23,7 +23,7 @@ use lru::LruCache;
 use redial_client::{
     Exchange, Origin, PoolEventKind, PoolFigures, Settings, SettingsError, TransportError, race,
 };
-use redial_engine::FailureKind;
+use redial_engine::{FailureKind, Timestamp};
 
 use self::end::End;
 pub(crate) use self::lease::Lease;
@@ -126,8 +126,10 @@ impl<R: Runtime> Connections<R> {
         self: &Arc<Self>,
         exchange: &Exchange,
     ) -> Result<Lease<R>, TransportError> {
+        let mut now = exchange.begun;
         loop {
-            let (mut result, idle) = match self.take(exchange) {
+            let now = now.take().unwrap_or_else(|| self.runtime.now());
+            let (mut result, idle) = match self.take(exchange, now) {
                 Some(taken) => (taken, true),
                 // Few requests wait, and those that do need not make room for it in all others.
                 None => (Box::pin(self.wait(exchange)).await, false),
@@ -158,8 +160,11 @@ impl<R: Runtime> Connections<R> {
     }
 
     /// A connection that is ready for this exchange, if there is one: without a place in the queue.
-    fn take(self: &Arc<Self>, exchange: &Exchange) -> Option<Result<Lease<R>, TransportError>> {
-        let now = self.runtime.now();
+    fn take(
+        self: &Arc<Self>,
+        exchange: &Exchange,
+        now: Timestamp,
+    ) -> Option<Result<Lease<R>, TransportError>> {
         let mut state = self.lock();
         let need = state.need(&self.connector, exchange);
         let taken = state.pool.take(now, &exchange.origin, need);

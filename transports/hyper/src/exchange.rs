@@ -149,10 +149,11 @@ fn answer<R: Runtime>(
         let failure = Failure::new(FailureKind::RemoteProtocol, Delivery::Unknown);
         return Err(TransportError::with_source(failure, "the server switched protocols unasked"));
     }
+    // Where two framings contradict each other, the next response may begin anywhere (R-X-3). A
+    // body whose length is known has one: hyper gives a transfer coding the preference.
     let headers = response.headers();
-    // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
-    let in_step = !(headers.contains_key(TRANSFER_ENCODING)
-        && headers.contains_key(CONTENT_LENGTH))
+    let in_step = response.body().size_hint().exact().is_some_and(|length| length > 0)
+        || !(headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH))
         || redial_engine::planted!(OutOfStepReused);
     let reused = lease.is_reused();
     let response = response.map(|body| Reading::start(body, lease, watch, in_step));
