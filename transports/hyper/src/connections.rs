@@ -10,7 +10,6 @@ mod queue;
 mod task;
 mod watch;
 
-use core::future::poll_fn;
 use core::sync::atomic::Ordering;
 use core::task::Waker;
 use core::time::Duration;
@@ -424,8 +423,7 @@ async fn janitor<R: Runtime>(runtime: R, connections: Weak<Connections<R>>, shut
             next
         };
         let Some(next) = next else { return };
-        let told = poll_fn(|context| shut.poll(context));
-        if race(told, runtime.sleep_until(next)).await.is_some() {
+        if race(shut.wait(), runtime.sleep_until(next)).await.is_some() {
             return;
         }
         let Some(connections) = connections.upgrade() else { return };

@@ -90,8 +90,7 @@ impl<R: Runtime> Task<R> {
         let until = began.checked_add(timeout).unwrap_or(Timestamp::MAX);
         let limit = self.runtime.sleep_until(until);
         let connecting = self.connector.connect(&self.runtime, &self.origin, &self.shared.meter);
-        let told = poll_fn(|context| self.shared.end.poll(context));
-        match race(race(connecting, limit), told).await {
+        match race(race(connecting, limit), self.shared.end.wait()).await {
             Some(Some(result)) => result,
             Some(None) => Err(TransportError::unsent(FailureKind::ConnectTimeout)),
             None => Err(TransportError::unsent(FailureKind::Connect)),
@@ -99,8 +98,9 @@ impl<R: Runtime> Task<R> {
     }
 
     async fn serve_http1(&self, mut driver: Box<http1::Connection<MeteredIo<R>, Upload<R>>>) {
+        let mut end = self.shared.end.wait();
         poll_fn(|context| {
-            if self.shared.end.poll(context).is_ready() {
+            if Pin::new(&mut end).poll(context).is_ready() {
                 return Poll::Ready(());
             }
             if Pin::new(&mut *driver).poll(context).is_ready() {
@@ -117,8 +117,9 @@ impl<R: Runtime> Task<R> {
     }
 
     async fn serve_http2(&self, mut driver: Box<Multiplexed<R>>, mut max_streams: u32) {
+        let mut end = self.shared.end.wait();
         poll_fn(|context| {
-            if self.shared.end.poll(context).is_ready() {
+            if Pin::new(&mut end).poll(context).is_ready() {
                 return Poll::Ready(());
             }
             match driver.poll(context) {
