@@ -2,6 +2,7 @@
 
 use core::future::poll_fn;
 use core::pin::pin;
+use core::task::Poll;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
@@ -343,8 +344,17 @@ struct Head {
 /// Reads so much of a response that its connection can be used again, if that is little.
 async fn drain(clock: &dyn Clock, body: ResponseBody) -> Read {
     let mut some = BytesMut::new();
-    let limit = clock.sleep_until(clock.now().saturating_add(DRAIN_TIME));
-    let complete = race(read_into(&mut some, body, DRAIN_BYTES), limit).await;
+    let complete = {
+        let mut reading = pin!(read_into(&mut some, body, DRAIN_BYTES));
+        // Mostly it is there already, and takes no timer.
+        match poll_fn(|context| Poll::Ready(reading.as_mut().poll(context))).await {
+            Poll::Ready(read) => Some(read),
+            Poll::Pending => {
+                let limit = clock.sleep_until(clock.now().saturating_add(DRAIN_TIME));
+                race(reading, limit).await
+            }
+        }
+    };
     Read { bytes: some.freeze(), complete: matches!(complete, Some(Ok(()))) }
 }
 

@@ -53,7 +53,7 @@ impl Base {
         // Nothing joined to a base is the base itself.
         let bare = path.is_empty() && !rooted && !self.prefix.is_empty();
         let slash = if bare { "" } else { "/" };
-        let mut target = format!("{}{slash}{path}{query}", self.prefix);
+        let mut target = [self.prefix.as_str(), slash, path, query].concat();
         if !is_plain(&target) {
             // The host does not matter: this resolves the dots that are left, and encodes.
             let parsed = Url::parse(&format!("http://host{target}")).map_err(malformed)?;
