@@ -130,13 +130,13 @@ impl<S: Script> Transport for MessageTransport<S> {
         let now = self.time.now();
         let fate = self.script.fate(&exchange, now);
         let limits = Limits { timeouts: exchange.timeouts, cutoff: exchange.cutoff };
+        let (at, end) = limits.cut(now, fate);
         let body = exchange.request.into_body();
+        let taken = (!body.is_end_stream() && end.takes_body()).then_some(body);
         Box::pin(async move {
-            let (at, end) = limits.cut(now, fate);
-            if !body.is_end_stream() && end.takes_body() {
+            if let Some(body) = taken {
                 // A stream that fails is a request that cannot be sent.
-                let taken = body.collect().await;
-                taken.map_err(|error| {
+                body.collect().await.map_err(|error| {
                     let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unknown);
                     TransportError::with_source(failure, error)
                 })?;

@@ -18,6 +18,8 @@ pub(super) const MAIN: usize = usize::MAX;
 pub(super) struct Ready {
     woken: Mutex<VecDeque<Arc<TaskWaker>>>,
     spawned: Mutex<VecDeque<BoxFuture<'static, ()>>>,
+    /// Whether there may be any, which is asked before every poll.
+    has_spawned: AtomicBool,
 }
 
 impl Ready {
@@ -27,10 +29,17 @@ impl Ready {
 
     pub(super) fn spawn(&self, future: BoxFuture<'static, ()>) {
         lock(&self.spawned).push_back(future);
+        self.has_spawned.store(true, Ordering::Relaxed);
     }
 
     pub(super) fn spawned(&self) -> Option<BoxFuture<'static, ()>> {
-        lock(&self.spawned).pop_front()
+        if !self.has_spawned.load(Ordering::Relaxed) {
+            return None;
+        }
+        let mut spawned = lock(&self.spawned);
+        let next = spawned.pop_front();
+        self.has_spawned.store(!spawned.is_empty(), Ordering::Relaxed);
+        next
     }
 
     /// Forgets everything: wakers hold this, and this holds wakers.

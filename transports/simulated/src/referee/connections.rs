@@ -54,19 +54,18 @@ pub(crate) fn key(call: u32) -> String {
 }
 
 impl Marks {
-    /// Takes note of a header.
+    /// Takes note of a header, whose name is in lower case.
     pub(crate) fn see(&mut self, name: &str, value: &[u8]) {
         const USUAL: [&str; 5] =
-            ["host", "user-agent", "content-length", "transfer-encoding", super::SEND];
+            ["user-agent", "host", "content-length", "transfer-encoding", super::SEND];
         let text = || String::from_utf8_lossy(value).into_owned();
-        if name.eq_ignore_ascii_case(DEFAULT) {
-            self.default.push(text());
-        } else if name.eq_ignore_ascii_case(KEY) {
-            self.key.push(text());
-        } else if !name.starts_with(':')
-            && !USUAL.iter().any(|usual| name.eq_ignore_ascii_case(usual))
-        {
-            self.unasked.get_or_insert_with(|| name.to_owned());
+        if USUAL.contains(&name) || name.starts_with(':') {
+            return;
+        }
+        match name {
+            DEFAULT => self.default.push(text()),
+            KEY => self.key.push(text()),
+            _ => _ = self.unasked.get_or_insert_with(|| name.to_owned()),
         }
     }
 }

@@ -74,12 +74,10 @@ impl World {
         self.current.load(Ordering::Relaxed)
     }
 
-    /// Polls something on behalf of a call.
-    pub(super) fn on_behalf_of<T>(&self, call: u32, poll: impl FnOnce() -> T) -> T {
+    /// From here on, until this is dropped, what is polled is polled on behalf of a call.
+    pub(super) fn turn_of(&self, call: u32) -> Turn<'_> {
         self.current.store(call, Ordering::Relaxed);
-        let polled = poll();
-        self.current.store(NOBODY, Ordering::Relaxed);
-        polled
+        Turn(self)
     }
 
     /// What strikes this send, if anything.
@@ -135,6 +133,15 @@ impl World {
             referee.all_over();
         }
         referee.finish()
+    }
+}
+
+/// The time in which something is polled on behalf of a call.
+pub(super) struct Turn<'a>(&'a World);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.current.store(NOBODY, Ordering::Relaxed);
     }
 }
 

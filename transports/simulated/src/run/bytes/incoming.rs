@@ -108,7 +108,7 @@ impl Head {
         let call = target.strip_prefix('/')?.parse().unwrap_or(NOBODY);
         let mut head = Self { call, send: 0, marks: Marks::default(), length: Some(0) };
         for (name, value) in lines.filter_map(|line| line.split_once(':')) {
-            head.marks.see(name, value.trim().as_bytes());
+            head.marks.see(&name.to_ascii_lowercase(), value.trim().as_bytes());
             if name.eq_ignore_ascii_case(SEND) {
                 head.send = value.trim().parse().ok()?;
             } else if name.eq_ignore_ascii_case("content-length") {
