@@ -25,6 +25,37 @@
 //! | `tune.rs` | what HTTP wants of a TCP socket |
 //! | `async_io.rs` | a socket for the runtimes that stand on async-io (feature `async-io`) |
 //!
+//! # Cost
+//!
+//! `cargo bench -p redial-hyper --bench overhead` measures a GET of 13 bytes with everything on
+//! (pool, timeouts, policy, budget) against one bare connection of hyper's on tokio for each request
+//! in flight. Instructions in user space, by callgrind, as multiples of that:
+//!
+//! | requests in flight | 1 | 16 | 64 | goal |
+//! |---|---|---|---|---|
+//! | tokio, HTTP/1.1 | 1.38 | 1.34 | 1.34 | 1.35 |
+//! | tokio, HTTP/2 | 1.18 | 1.14 | 1.19 | 1.15 |
+//! | smol, HTTP/1.1 | 1.52 | | | 1.6 |
+//! | async-std, HTTP/1.1 | 1.79 | | | 1.6 |
+//!
+//! Bare hyper takes 15,000 instructions over HTTP/1.1, and so many heap allocations as this crate
+//! with the whole client on it: 9. Of the 5,800 instructions on top, 1,050 are the pool's (a
+//! connection is taken and given back, under its lock), 840 the connection's task (bytes are
+//! metered, and copied once, see `io.rs`), 530 moves of requests and responses that are larger than
+//! 128 bytes, 430 the copy of the headers that belongs to an attempt, 380 five looks at the clock,
+//! 240 the timer, and 230 the URL where it was the last as well. With one request in flight tokio's
+//! reactor takes 210 more, because there is a timer to wait for.
+//!
+//! System calls of one request over HTTP/1.1, one at a time: bare hyper 3, tokio 4, smol 9,
+//! async-std 19 to 22, where 6 are the goal. One is the look at the socket before it is used again
+//! (R-D-7), which keeps requests from connections that have ended; with 16 and 64 in flight no more
+//! system time was measured than of bare hyper. Of the nine on smol, async-io's reactor makes six,
+//! whatever the transport does: it arms the socket, and a wait is an `epoll_pwait`, a
+//! `timerfd_settime`, a `read` and twice `epoll_ctl`. On async-std connections live on threads of
+//! its own, so that a request wakes another thread and that one wakes the caller: two waits, three
+//! calls of `futex`, and one or two writes that interrupt a wait. Nothing of that can be changed from
+//! here, short of polling connections by the tasks that wait for them.
+//!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).
 #![forbid(unsafe_code)]
