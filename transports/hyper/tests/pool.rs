@@ -63,6 +63,40 @@ fn r_p_1_no_connections_at_all() {
 }
 
 #[test]
+fn r_p_3_what_never_expires_needs_no_timer() {
+    for expiry in [None, Some(Duration::MAX)] {
+        let mut rig = Rig::with(Limits { keepalive_expiry: expiry, ..Limits::default() });
+        let connection = rig.get("a");
+        rig.finish(connection);
+        assert_eq!((rig.figures().idle, rig.pool.next_deadline()), (1, None), "R-P-3: {expiry:?}");
+    }
+}
+
+#[test]
+fn r_p_5_a_request_is_queued_until_a_connection_is_opened_for_it() {
+    let mut rig = Rig::new(1, 1);
+    let (first, second) = (rig.ask("a", PLAIN), rig.ask("b", PLAIN));
+    assert_eq!([first, second].map(|waiter| rig.pool.is_queued(waiter)), [false, true]);
+    let connection = rig.opened_for[&first];
+    rig.tell(|pool, now| pool.open_failed(now, connection));
+    assert_eq!([first, second].map(|waiter| rig.pool.is_queued(waiter)), [false, false]);
+    assert!(rig.opened_for.contains_key(&second));
+}
+
+#[test]
+fn r_p_5_a_withdrawal_leaves_what_is_opened_for_others() {
+    let mut rig = Rig::new(10, 10);
+    let (first, second) = (rig.ask("a", PLAIN), rig.ask("b", PLAIN));
+    rig.tell(|pool, now| assert!(pool.withdraw(now, second, Withdrawal::Dropped)));
+    for waiter in [first, second] {
+        let connection = rig.opened_for[&waiter];
+        rig.tell(|pool, now| pool.opened_http1(now, connection));
+    }
+    assert_eq!(rig.given(first), rig.opened_for.get(&first).copied());
+    assert_eq!((rig.given(second), rig.figures().idle), (None, 1));
+}
+
+#[test]
 fn r_p_2_surplus_closes_longest_idle_first() {
     let mut rig = Rig::new(10, 2);
     let all = ["a", "b", "c"].map(|key| rig.get(key));

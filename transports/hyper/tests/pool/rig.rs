@@ -41,7 +41,11 @@ impl Rig {
     }
 
     fn drain(&mut self) {
-        while let Some(action) = self.pool.poll_action() {
+        loop {
+            let has_actions = self.pool.has_actions();
+            let next = self.pool.poll_action();
+            assert_eq!(next.is_some(), has_actions);
+            let Some(action) = next else { return };
             match action {
                 Action::Open { connection, waiter, key } => {
                     self.keys.insert(connection, key);
