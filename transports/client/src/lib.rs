@@ -31,7 +31,7 @@
 //!
 //! | file | what it holds |
 //! |---|---|
-//! | `client.rs` | [`Client`] and its builder |
+//! | `client.rs`, `builder.rs` | [`Client`], and how it is built |
 //! | `request.rs` | [`RequestBuilder`]: one call, and its own settings |
 //! | `url.rs`, `headers.rs` | where a request goes, and with which headers |
 //! | `driver.rs` | the one async loop |
@@ -55,6 +55,7 @@
 
 pub mod blocking;
 mod body;
+mod builder;
 mod client;
 mod clock;
 #[cfg(feature = "serde")]
@@ -81,7 +82,8 @@ mod url;
 
 pub use crate::url::UrlError;
 pub use body::{Body, BodyError, StreamError};
-pub use client::{BuildError, Client, ClientBuilder};
+pub use builder::{BuildError, ClientBuilder};
+pub use client::Client;
 pub use clock::{Clock, race};
 #[cfg(feature = "serde")]
 pub use config::{

@@ -59,7 +59,7 @@ fn the_twins_have_the_same_names() {
             &["authorization", "content_type", "wrong"][..],
         ),
         (
-            include_str!("../src/client.rs"),
+            include_str!("../src/builder.rs"),
             include_str!("../src/blocking/client.rs"),
             "impl ClientBuilder {",
             &[],

@@ -9,7 +9,7 @@ use redial_engine::{Budget, HintRules, Policy, ReplayRules, Timestamp};
 
 use super::{Guard, RequestBuilder, settings};
 use crate::body::Body;
-use crate::client::BuildError;
+use crate::builder::BuildError;
 #[cfg(feature = "serde")]
 use crate::config::{ClientConfig, UnreadableFile};
 use crate::observe::Observer;
