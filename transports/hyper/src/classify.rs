@@ -178,7 +178,8 @@ fn parse_kind(error: &hyper::Error) -> FailureKind {
     }
 }
 
-const fn is_reset(kind: io::ErrorKind) -> bool {
+/// Whether an error of a socket says that its peer is lost.
+pub(crate) const fn is_reset(kind: io::ErrorKind) -> bool {
     matches!(
         kind,
         io::ErrorKind::ConnectionReset

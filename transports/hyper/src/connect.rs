@@ -119,7 +119,9 @@ impl Connector {
     }
 
     async fn speak_http1<R: Runtime>(&self, io: MeteredIo<R>) -> Spoken<R> {
-        let handshake = http1::Builder::new().max_header_size(self.max_head).handshake(io).await;
+        let mut builder = http1::Builder::new();
+        builder.max_header_size(self.max_head);
+        let handshake = builder.handshake(io.hearing_out()).await;
         let (sender, driver) = handshake.map_err(|error| unsent(FailureKind::Connect, error))?;
         Ok((Sender::Http1(sender), Driver::Http1(Box::new(driver)), 1))
     }

@@ -10,6 +10,7 @@ use futures_io::{AsyncRead as _, AsyncWrite as _};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use redial_engine::Timestamp;
 
+use crate::classify::is_reset;
 use crate::runtime::Runtime;
 use crate::wire::Wire;
 
@@ -192,6 +193,10 @@ pub(crate) struct MeteredIo<R: Runtime> {
     reads: u32,
     /// Whether something was written that was not flushed: hyper flushes more often than it writes.
     unflushed: bool,
+    /// Whether what a lost peer said before it went is read first.
+    hears_out: bool,
+    /// Whether a write has failed because the peer is lost.
+    deaf: bool,
 }
 
 /// After so many reads in a row the others on the executor have a turn. A peer that never pauses
@@ -206,17 +211,37 @@ impl<R: Runtime> MeteredIo<R> {
         scratch: Scratch,
     ) -> Self {
         let little = Box::new([0; LITTLE]);
-        let (much, reads, unflushed) = (false, 0, false);
-        Self { wire, runtime, meter, scratch, little, much, reads, unflushed }
+        let (much, reads, unflushed, hears_out, deaf) = (false, 0, false, false, false);
+        Self { wire, runtime, meter, scratch, little, much, reads, unflushed, hears_out, deaf }
     }
 
-    fn written(&mut self, result: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+    /// The same for HTTP/1.1, where a server may answer before it has read the whole request, and
+    /// read no more of it (RFC 9112 9.6): hyper gives the connection up at the first write that
+    /// fails, and an answer that has come meanwhile with it. So writes to a peer that is lost
+    /// seem to succeed, until the reader has found its end.
+    pub(crate) const fn hearing_out(mut self) -> Self {
+        self.hears_out = true;
+        self
+    }
+
+    /// What became of a write of so many bytes.
+    fn written(
+        &mut self,
+        result: Poll<io::Result<usize>>,
+        length: usize,
+    ) -> Poll<io::Result<usize>> {
         match &result {
             Poll::Ready(Ok(bytes)) => {
                 self.unflushed = true;
                 self.meter.wrote(*bytes, self.runtime.now());
             }
-            Poll::Ready(Err(error)) => self.meter.failed(error),
+            Poll::Ready(Err(error)) => {
+                self.meter.failed(error);
+                if self.hears_out && is_reset(error.kind()) {
+                    self.deaf = true;
+                    return Poll::Ready(Ok(length));
+                }
+            }
             Poll::Pending => self.meter.blocked(self.runtime.now()),
         }
         result
@@ -272,8 +297,11 @@ impl<R: Runtime> Write for MeteredIo<R> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        if this.deaf {
+            return Poll::Ready(Ok(bytes.len()));
+        }
         let result = this.wire.poll(|socket| Pin::new(socket).poll_write(context, bytes));
-        this.written(result)
+        this.written(result, bytes.len())
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -286,13 +314,17 @@ impl<R: Runtime> Write for MeteredIo<R> {
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
+        let length = bytes.iter().map(|bytes| bytes.len()).sum();
+        if this.deaf {
+            return Poll::Ready(Ok(length));
+        }
         let result = this.wire.poll(|socket| Pin::new(socket).poll_write_vectored(context, bytes));
-        this.written(result)
+        this.written(result, length)
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        if !this.unflushed {
+        if !this.unflushed || this.deaf {
             return Poll::Ready(Ok(()));
         }
         let result = this.wire.poll(|socket| Pin::new(socket).poll_flush(context));

@@ -47,7 +47,9 @@ impl<R: Runtime> Reading<R> {
         // A server that answers before it has read the request may still be reading it: whatever
         // is sent next would be taken for the rest.
         let fit = self.in_step && self.watch.is_uploaded();
-        if let Some(lease) = self.lease.take().filter(|_| fit) {
+        // One whose peer is lost has answered its last.
+        let fit = |lease: &Lease<R>| fit && lease.meter().error().is_none();
+        if let Some(lease) = self.lease.take().filter(fit) {
             self.watch.leave_timer(&lease);
             lease.give_back();
         }

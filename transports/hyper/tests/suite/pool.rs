@@ -9,8 +9,8 @@ use http::Method;
 use redial_client::{Body, Client, Exchange, Settings, Transport};
 use redial_conformance::{Closing, FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind, Outcome};
-use redial_hyper::HyperTransport;
 use redial_hyper::pool::Limits;
+use redial_hyper::{Hyper, HyperTransport};
 
 use crate::common::{
     SOON, always, finish, ok, replies, requests, silent, timeouts, until, until_log,
@@ -21,6 +21,7 @@ on_each_runtime![
     sequential_calls_share_a_connection,
     a_response_that_closes_its_connection_is_followed_by_another,
     an_answer_before_the_upload_has_ended_closes_its_connection,
+    an_answer_is_read_although_the_rest_of_the_upload_cannot_be_written,
     an_empty_body_that_nobody_reads_keeps_its_connection,
     a_call_beyond_the_limit_fails_with_a_pool_timeout,
     a_call_timeout_ends_the_wait_for_a_slot,
@@ -103,6 +104,25 @@ async fn an_answer_before_the_upload_has_ended_closes_its_connection(on: On) {
     let client = on.limited(ONE).build().unwrap();
     let upload = client.post(server.url("/")).body(vec![b'x'; 16_000_000]);
     assert_eq!(upload.send().await.unwrap().status(), 413);
+    assert_eq!(client.post(server.url("/")).send().await.unwrap().status(), 200);
+    finish(server).await;
+}
+
+async fn an_answer_is_read_although_the_rest_of_the_upload_cannot_be_written(on: On) {
+    let early =
+        vec![Step::ReadHead, Reply::status(413).body("no").step(), Step::Stall { at_most: SOON }];
+    let script =
+        Script::connections(vec![early.clone(), early, vec![Step::ReadRequest, ok().step()]]);
+    let server = FaultServer::start(script).unwrap();
+    let runtime = on.runtime().answering_and_going();
+    let client = Client::builder(Hyper::on(runtime)).build().unwrap();
+    for method in [Method::POST, Method::PUT] {
+        let upload = client.call(method, server.url("/")).body(vec![b'x'; 16_000_000]);
+        let response = upload.send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.text().as_ref()), (413, "no"));
+        assert_eq!(response.attempts().len(), 1, "{:?}", response.attempts());
+    }
+    // Neither connection serves another.
     assert_eq!(client.post(server.url("/")).send().await.unwrap().status(), 200);
     finish(server).await;
 }

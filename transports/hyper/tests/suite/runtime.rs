@@ -48,11 +48,14 @@ pub(crate) struct TestRuntime {
     slow: Option<(SocketAddr, Duration)>,
     /// What every name resolves to, where that is not left to the runtime.
     addresses: Option<Arc<[SocketAddr]>>,
+    /// Whether a peer that has said something takes nothing more.
+    answers_and_goes: bool,
 }
 
 impl TestRuntime {
     pub(crate) fn new(base: Base) -> Self {
-        Self { base, sockets: Arc::default(), tasks: Arc::default(), slow: None, addresses: None }
+        let (sockets, tasks) = (Arc::default(), Arc::default());
+        Self { base, sockets, tasks, slow: None, addresses: None, answers_and_goes: false }
     }
 
     /// Connecting to this address takes so long.
@@ -64,6 +67,12 @@ impl TestRuntime {
     /// Every name has these addresses.
     pub(crate) fn resolving_to(mut self, addresses: impl IntoIterator<Item = SocketAddr>) -> Self {
         self.addresses = Some(addresses.into_iter().collect());
+        self
+    }
+
+    /// Writing fails as soon as there is something to be read, as where a peer answers and is gone.
+    pub(crate) fn answering_and_going(mut self) -> Self {
+        self.answers_and_goes = true;
         self
     }
 
@@ -95,14 +104,14 @@ impl Runtime for TestRuntime {
     fn connect(&self, address: SocketAddr) -> BoxFuture<'static, io::Result<TestSocket>> {
         let counting = Counting::new(&self.sockets);
         let delay = self.slow.filter(|(slow, _)| *slow == address).map(|(_, delay)| delay);
-        let base = self.base.clone();
+        let (base, answers_and_goes) = (self.base.clone(), self.answers_and_goes);
         Box::pin(async move {
             if let Some(delay) = delay {
                 sleep(delay).await;
             }
             let socket: Box<dyn Socket> =
                 each!(base, runtime => Box::new(runtime.connect(address).await?));
-            Ok(TestSocket { socket, _counting: counting })
+            Ok(TestSocket { socket, answers_and_goes, _counting: counting })
         })
     }
 
@@ -170,6 +179,7 @@ impl Drop for Counting {
 /// A socket of any of them. It is dropped before it is counted as gone.
 pub(crate) struct TestSocket {
     socket: Box<dyn Socket>,
+    answers_and_goes: bool,
     _counting: Counting,
 }
 
@@ -195,6 +205,9 @@ impl AsyncWrite for TestSocket {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if self.answers_and_goes && self.peek() != Peeked::Nothing {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
+        }
         Pin::new(&mut self.socket).poll_write(context, bytes)
     }
 
