@@ -10,6 +10,7 @@ use redial_engine::Timestamp;
 
 use super::Origin;
 use super::frames::{Frame, PREFACE, error, flag, frame, go_away, kind, number, setting, settings};
+use super::plain::in_plain_letters;
 use crate::net::Socket;
 use crate::referee::{Invariant, Marks, SEND};
 use crate::run::call::response_body;
@@ -175,7 +176,8 @@ impl Connection {
         if frame.has(flag::PADDED | flag::PRIORITY) || !frame.has(flag::END_HEADERS) {
             return Err(End::Broken);
         }
-        let fields = self.decoder.decode(&frame.payload).map_err(|_| End::Broken)?;
+        let block = in_plain_letters(&frame.payload).ok_or(End::Broken)?;
+        let fields = self.decoder.decode(&block).map_err(|_| End::Broken)?;
         if frame.stream > self.last {
             return Ok(());
         }

@@ -3,6 +3,7 @@
 mod frames;
 mod http2;
 mod incoming;
+mod plain;
 mod serving;
 
 use core::net::SocketAddr;
