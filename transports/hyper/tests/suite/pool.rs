@@ -33,6 +33,7 @@ on_each_runtime![
     a_connection_that_was_closed_while_idle_is_replaced,
     a_closed_client_refuses_calls_and_lets_those_under_way_finish,
     a_closed_client_closes_idle_connections_at_once,
+    a_client_that_is_closed_under_load_loses_no_call,
     a_dropped_client_closes_its_connections,
     a_transport_that_is_closed_serves_on_and_keeps_nothing,
     the_figures_add_up,
@@ -297,6 +298,36 @@ async fn a_closed_client_closes_idle_connections_at_once(on: On) {
     until_log(&server, |log| log.connections()[0].closed == Some(Closing::ByPeer)).await;
     until(|| client.pool().open == 0).await;
     finish(server).await;
+}
+
+async fn a_client_that_is_closed_under_load_loses_no_call(on: On) {
+    let server = always(vec![ok().step()]);
+    let client = on.client();
+    let callers = (0..20).map(|_| {
+        let (client, url) = (client.clone(), server.url("/"));
+        on.spawn(async move {
+            for served in 0.. {
+                match client.post(&url).body("once").send().await {
+                    Ok(response) => assert_eq!(response.attempts().len(), 1, "R-C-6"),
+                    Err(error) => {
+                        assert_eq!(error.kind(), FailureKind::ClientClosed, "R-C-6: {error}");
+                        return served;
+                    }
+                }
+            }
+            0
+        })
+    });
+    let callers: Vec<_> = callers.collect();
+    until_log(&server, |log| log.requests().len() >= 200).await;
+    client.close();
+    let mut served = 0;
+    for caller in callers {
+        served += caller.await;
+    }
+    until(|| client.pool().open == 0).await;
+    until_log(&server, |log| log.open_connections() == 0).await;
+    assert_eq!(server.log().requests().len(), served, "R-C-6");
 }
 
 async fn a_dropped_client_closes_its_connections(on: On) {
