@@ -97,6 +97,43 @@ fn r_p_5_a_withdrawal_leaves_what_is_opened_for_others() {
 }
 
 #[test]
+fn r_p_5_an_opening_for_nobody_is_given_up_once_the_pool_is_shut() {
+    let mut rig = Rig::new(1, 1);
+    rig.tell(Pool::shutdown);
+    let (first, second) = (rig.ask("a", PLAIN), rig.ask("a", PLAIN));
+    let connection = rig.opened_for[&first];
+    rig.tell(|pool, now| assert!(pool.withdraw(now, first, Withdrawal::Dropped)));
+    assert_eq!(rig.closes, [], "another request has a use for it");
+    rig.tell(|pool, now| assert!(pool.withdraw(now, second, Withdrawal::Dropped)));
+    assert_eq!(rig.closes, [(connection, CloseReason::Shutdown)]);
+}
+
+#[test]
+fn a_place_is_one_connections_at_a_time() {
+    let mut rig = Rig::new(10, 10);
+    let all = ["a", "b", "c"].map(|key| rig.get(key));
+    let mut places = all.map(|connection| connection.place());
+    places.sort_unstable();
+    assert_eq!(places, [0, 1, 2]);
+    rig.tell(|pool, now| pool.closed(now, all[1]));
+    let next = rig.get("d");
+    assert_eq!((next.place(), next == all[1]), (all[1].place(), false));
+}
+
+#[test]
+fn nothing_is_remembered_of_an_origin_that_has_no_connection_and_no_request() {
+    let mut rig = Rig::new(1, 1);
+    for key in ["a", "b"] {
+        let (connection, waiter) = (rig.get(key), rig.ask(key, PLAIN));
+        assert!(format!("{:?}", rig.pool).contains(&format!("{key:?}")));
+        rig.tell(|pool, now| assert!(pool.withdraw(now, waiter, Withdrawal::Dropped)));
+        rig.tell(|pool, now| pool.closed(now, connection));
+    }
+    let remembered = format!("{:?}", rig.pool);
+    assert!(!remembered.contains(['"']), "{remembered}");
+}
+
+#[test]
 fn r_p_2_surplus_closes_longest_idle_first() {
     let mut rig = Rig::new(10, 2);
     let all = ["a", "b", "c"].map(|key| rig.get(key));

@@ -239,10 +239,7 @@ impl<K: Clone + Eq> Pool<K> {
     /// response was not read to its end is not (R-P-8), an HTTP/2 connection is after a stream
     /// reset. One that is not gets no more requests, and closes when the last one ends.
     pub fn released(&mut self, now: Timestamp, connection: ConnectionId, reusable: bool) {
-        if !self.queue.is_empty() {
-            // Nobody who waits gets what has expired. Otherwise there is time for that below.
-            self.trim(now);
-        }
+        // What has expired is closed below: nobody who waits could have used it, or would have.
         let Some((slot, state)) = self.table.find(connection) else { return };
         let next = match state {
             State::Http1(Phase::Busy | Phase::Finishing) => State::Http1(Phase::Free),
