@@ -51,13 +51,17 @@
 //!
 //! System calls of one request over HTTP/1.1, one at a time: bare hyper 3, tokio 4, smol 9,
 //! async-std 19 to 22, where 6 are the goal. One is the look at the socket before it is used again
-//! (R-D-7), which keeps requests from connections that have ended; with 16 and 64 in flight no more
-//! system time was measured than of bare hyper. Of the nine on smol, async-io's reactor makes six,
-//! whatever the transport does: it arms the socket, and a wait is an `epoll_pwait`, a
-//! `timerfd_settime`, a `read` and twice `epoll_ctl`. On async-std connections live on threads of
-//! its own, so that a request wakes another thread and that one wakes the caller: two waits, three
-//! calls of `futex`, and one or two writes that interrupt a wait. Nothing of that can be changed from
-//! here, short of polling connections by the tasks that wait for them.
+//! (R-D-7), which keeps requests from connections that have ended. Of the nine on smol, async-io's
+//! reactor makes six, whatever the transport does: it arms the socket, and a wait is an
+//! `epoll_pwait`, a `timerfd_settime`, a `read` and twice `epoll_ctl`. On async-std connections live
+//! on threads of its own, so that a request wakes another thread and that one wakes the caller: two
+//! waits, three calls of `futex`, and one or two writes that interrupt a wait. Nothing of that can be
+//! changed from here, short of polling connections by the tasks that wait for them.
+//!
+//! Requests a second on loopback, of bare hyper's, on tokio with 1, 16 and 64 in flight: 0.92 to
+//! 0.98, 0.80 and 0.80 over HTTP/1.1, and 0.93, 0.86 and 0.87 over HTTP/2, where 0.92 is the goal.
+//! The look at the socket is some 0.05 of that with many in flight, and nothing with one: a request
+//! that must not be sent twice is worth more than a microsecond's third.
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).
