@@ -60,8 +60,8 @@
 //!
 //! Requests a second on loopback, of bare hyper's, on tokio with 1, 16 and 64 in flight: 0.92 to
 //! 0.98, 0.80 and 0.80 over HTTP/1.1, and 0.93, 0.86 and 0.87 over HTTP/2, where 0.92 is the goal.
-//! The look at the socket is some 0.05 of that with many in flight, and nothing with one: a request
-//! that must not be sent twice is worth more than a microsecond's third.
+//! The look at the socket is some 0.05 of that with many in flight, and nothing with one. A request
+//! that is lost, and may not be sent again, would cost more.
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).
