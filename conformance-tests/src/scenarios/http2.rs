@@ -175,7 +175,7 @@ fn gone() -> Vec<Scenario> {
                 Step::Preface(Http2::new()),
                 Step::ReadRequest,
                 Step::Send(vec![Frame::goaway(LastStream::Request, ErrorCode::NO_ERROR)]),
-                Step::Pause(millis(150)),
+                Step::Pause(millis(600)),
                 ok().step(),
                 await_close(),
             ],
@@ -183,7 +183,7 @@ fn gone() -> Vec<Scenario> {
         ]))
         .together([
             Call::get("/running").comes_to([200]),
-            Call::get("/later").after(millis(80)).somehow(End::with(200, "ok")),
+            Call::get("/later").after(millis(350)).somehow(End::with(200, "ok")),
         ])
         .sees_connections(2)
         .sees_requests(2),
