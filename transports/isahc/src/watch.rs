@@ -99,8 +99,9 @@ impl Watch {
 
     /// Looks whether the connection stands, where nothing else shows it.
     fn look(&mut self, now: Timestamp) {
-        let stand = self.upload.stand();
-        if !self.answered && stand.done && stand.asked.is_none() {
+        // Under the very condition under which `due` is ready at the next look, which else would
+        // stay due.
+        if !self.answered && self.upload.stand().asked.is_none() {
             self.standing.look(now);
         }
     }

@@ -10,7 +10,9 @@
 
 mod common;
 
+use core::net::SocketAddr;
 use core::time::Duration;
+use std::net::TcpStream;
 use std::time::Instant;
 
 use common::{SOON, always, block_on, ok, silent, timeouts};
@@ -20,6 +22,7 @@ use redial_client::{Body, Exchange, Timeouts, Transport, TransportError};
 use redial_conformance::{FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind};
 use redial_isahc::IsahcTransport;
+use socket2::{Domain, Socket, Type};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -92,6 +95,33 @@ fn each_silence_has_its_own_timeout() {
         assert_eq!((failure.kind, failure.delivery), (kind, Delivery::Unknown), "{name}");
         assert!(began.elapsed() >= SHORT && began.elapsed() < SOON, "{name}");
     }
+}
+
+/// Whoever waits for a connection leaves the thread to others, with a body to send as well.
+#[test]
+fn a_connection_in_the_making_keeps_no_thread_busy() {
+    let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    listener.listen(0).unwrap();
+    let address = listener.local_addr().unwrap().as_socket().unwrap();
+    // Whoever comes after these is not answered.
+    let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
+    let waiting: Vec<_> = core::iter::from_fn(connect).take(64).collect();
+    let mut limits = timeouts(SOON);
+    limits.read = Duration::from_millis(80);
+    let client = redial_isahc::client().timeouts(limits).build().unwrap();
+    for body in ["", "a body"] {
+        let began = Instant::now();
+        let call = client.post(format!("http://{address}/")).body(body).send();
+        let call = async { Some(call.await) };
+        let elsewhere = async {
+            smol::Timer::after(Duration::from_millis(300)).await;
+            None
+        };
+        assert!(smol::block_on(smol::future::or(call, elsewhere)).is_none(), "{body:?}");
+        assert!(began.elapsed() < SOON / 2, "{body:?}");
+    }
+    drop(waiting);
 }
 
 /// R-T-1 and R-X-5: silence in a handshake is the connect timeout; one that is cut, or no
