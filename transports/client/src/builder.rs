@@ -3,7 +3,7 @@
 use core::error::Error as StdError;
 use core::fmt;
 use core::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http::header::{
     CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
@@ -18,6 +18,7 @@ use crate::config::{ClientConfig, UnreadableFile};
 use crate::into_transport::{IntoTransport, NoTransport};
 use crate::known::Known;
 use crate::observe::Observer;
+use crate::random::Randomness;
 use crate::settings::{HeadLimit, PoolLimits, Protocol, Settings, Tls};
 use crate::transport::{Timeouts, Transport};
 use crate::upstreams::Upstreams;
@@ -233,7 +234,7 @@ impl ClientBuilder {
             max_response_bytes: self.max_response_bytes,
             upstreams: Upstreams::new(self.budget),
             known: Known::default(),
-            rng: Mutex::new(rng),
+            randomness: Randomness::new(rng),
             closed: AtomicBool::new(false),
             open: Arc::new(()),
         };

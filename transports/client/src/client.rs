@@ -2,12 +2,11 @@
 
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use http::Method;
 use http::header::HeaderMap;
 use rand_core::Rng as _;
-use rand_xoshiro::Xoshiro256PlusPlus;
 use redial_engine::{HintRules, Policy, ReplayRules, Timestamp};
 
 use crate::body::Body;
@@ -16,9 +15,10 @@ use crate::error::Error;
 use crate::into_transport::IntoTransport;
 use crate::known::Known;
 use crate::observe::Observer;
+use crate::random::Randomness;
 use crate::request::RequestBuilder;
 use crate::transport::{PoolFigures, Timeouts, Transport};
-use crate::upstreams::{Upstreams, lock};
+use crate::upstreams::Upstreams;
 use crate::url::{Base, resolve};
 
 /// Any policy, shared between calls.
@@ -45,7 +45,7 @@ pub(crate) struct Inner {
     pub(crate) upstreams: Upstreams,
     /// The origins met last.
     pub(crate) known: Known,
-    pub(crate) rng: Mutex<Xoshiro256PlusPlus>,
+    pub(crate) randomness: Randomness,
     pub(crate) closed: AtomicBool,
     /// Every response body that is still being read has a copy.
     pub(crate) open: Arc<()>,
@@ -54,10 +54,8 @@ pub(crate) struct Inner {
 impl Inner {
     /// A UUID of version 4 (RFC 9562 5.4).
     pub(crate) fn random_uuid(&self) -> String {
-        let (high, low) = {
-            let mut rng = lock(&self.rng);
-            (rng.next_u64(), rng.next_u64())
-        };
+        let mut rng = &self.randomness;
+        let (high, low) = (rng.next_u64(), rng.next_u64());
         let (version, variant) = (0x4000 | (high & 0x0fff), 0x8000 | (low >> 48 & 0x3fff));
         let (first, second) = (high >> 32, high >> 16 & 0xffff);
         format!(

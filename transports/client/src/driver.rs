@@ -6,8 +6,9 @@ use core::task::Poll;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Uri};
+use http_body::Body as _;
 use redial_engine::{
     Action, Attempt, Call, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause, Policy, Reason,
     Retry, Timestamp, Upstream, Verdict,
@@ -62,7 +63,7 @@ impl Reading {
         match read_all(body, limit).await {
             Ok(bytes) => Ok(Content::Read(Read { bytes, complete: true })),
             Err(_) if redial_engine::planted!(TruncatedAccepted) => {
-                Ok(Content::Read(Read { bytes: bytes::Bytes::new(), complete: true }))
+                Ok(Content::Read(Read { bytes: Bytes::new(), complete: true }))
             }
             Err(error) => Err(error),
         }
@@ -86,7 +87,7 @@ pub(crate) enum Content {
 /// What was read of a body, and whether that is all.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
-    pub(crate) bytes: bytes::Bytes,
+    pub(crate) bytes: Bytes,
     pub(crate) complete: bool,
 }
 
@@ -186,6 +187,9 @@ impl<'a> Run<'a> {
         let outcome = self.job.client.hints.outcome(&response, || clock.wall());
         let (head, body) = response.into_parts();
         if matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. }) {
+            if body.is_end_stream() {
+                return self.refused(attempt, started, Head { head, outcome, reused });
+            }
             let head = Head { head, outcome, reused };
             // Most responses are final, and no call has to make room for this beforehand.
             return Box::pin(self.retryable(attempt, started, head, body)).await;
@@ -212,6 +216,15 @@ impl<'a> Run<'a> {
         exchange.fresh_connection = attempt.needs_fresh_connection();
         exchange.begun = Some(self.now);
         exchange
+    }
+
+    /// A response whose status is retried and whose body is empty: nothing is left to be read.
+    fn refused(&mut self, mut attempt: Token<'a>, started: Timestamp, head: Head) -> Next<'a> {
+        let Head { head, outcome, reused } = head;
+        self.declare_spent(&mut attempt);
+        let verdict = self.finish(attempt, started, outcome, reused);
+        let body = Content::Read(Read { bytes: Bytes::new(), complete: true });
+        self.go_on(verdict, Some(Kept { head, body }), None)
     }
 
     /// A response whose status is retried: its body is read only as far as it is of use.
@@ -280,8 +293,8 @@ impl<'a> Run<'a> {
         };
         self.watch.attempt(&record, self.history.len());
         self.history.push(record);
-        let mut rng = lock(&self.job.client.rng);
-        attempt.finish(&outcome, now, &mut lock(&self.upstream), &mut *rng)
+        let mut rng = &self.job.client.randomness;
+        attempt.finish(&outcome, now, &mut lock(&self.upstream), &mut rng)
     }
 
     /// Keeps what is to be handed over now, or may have to be later.

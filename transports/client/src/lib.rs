@@ -70,6 +70,7 @@ mod observe;
 mod origin;
 #[cfg(redial_planted)]
 mod planted;
+mod random;
 mod reading;
 mod request;
 mod response;
