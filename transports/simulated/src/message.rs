@@ -1,7 +1,7 @@
 //! A transport without bytes: whole messages, for scale.
 
 use core::fmt;
-use core::future::Future as _;
+use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
@@ -9,7 +9,7 @@ use core::time::Duration;
 use bytes::Bytes;
 use http::HeaderMap;
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Empty, Full};
 use redial_client::{
     Answer, BoxFuture, Clock, Exchange, PoolFigures, ResponseBody, Timeouts, Transport,
     TransportError,
@@ -128,29 +128,19 @@ impl<S: Script> Transport for MessageTransport<S> {
 
     fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
         let now = self.time.now();
-        let fate = self.script.fate(&exchange, now);
+        let mut fate = self.script.fate(&exchange, now);
         let limits = Limits { timeouts: exchange.timeouts, cutoff: exchange.cutoff };
-        let (at, end) = limits.cut(now, fate);
+        let at = limits.cut(now, &mut fate);
         let body = exchange.request.into_body();
-        let taken = (!body.is_end_stream() && end.takes_body()).then_some(body);
-        Box::pin(async move {
-            if let Some(body) = taken {
-                // A stream that fails is a request that cannot be sent.
-                body.collect().await.map_err(|error| {
-                    let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unknown);
-                    TransportError::with_source(failure, error)
-                })?;
-            }
-            if at > now {
-                self.time.sleep_until(at).await;
-            }
-            match end {
-                End::Response(reply) => Ok(self.answer(reply, limits)),
-                End::Failure(failure) => Err(TransportError::new(failure)),
-                // Cut above.
-                End::Silence(_) => core::future::pending().await,
-            }
-        })
+        let taken = (!body.is_end_stream() && fate.end.takes_body()).then_some(body);
+        let sleep = (at > now).then(|| self.time.sleep_until(at));
+        let result = match fate.end {
+            End::Response(reply) => Some(Ok(self.answer(reply, limits))),
+            End::Failure(failure) => Some(Err(TransportError::new(failure))),
+            // Cut, where there is any limit.
+            End::Silence(_) => None,
+        };
+        Box::pin(Sending { taken, sleep, result })
     }
 
     fn clock(&self) -> &dyn Clock {
@@ -168,6 +158,10 @@ impl<S: Script> MessageTransport<S> {
     fn answer(&self, reply: Reply, limits: Limits) -> Answer {
         let Reply { status, headers, body, broken, reused } = reply;
         let body = match broken {
+            // It has no size, and so takes no memory.
+            None if body.is_empty() => {
+                ResponseBody::new(Empty::new().map_err(|never| match never {}))
+            }
             None => ResponseBody::new(Full::new(body).map_err(|never| match never {})),
             Some(broken) => ResponseBody::new(BrokenBody {
                 body: Some(body).filter(|body| !body.is_empty()),
@@ -193,6 +187,45 @@ impl<S> fmt::Debug for MessageTransport<S> {
     }
 }
 
+/// An exchange under way, whose end is known to all but the client.
+struct Sending {
+    /// The body of the request, as far as it is not read.
+    taken: Option<redial_client::Body>,
+    /// Until its end.
+    sleep: Option<Sleep>,
+    /// What it comes to; `None` where it has no end.
+    result: Option<Result<Answer, TransportError>>,
+}
+
+impl Sending {
+    /// Reads the body to its end. One that fails makes a request that cannot be sent.
+    fn poll_taken(&mut self, context: &mut Context<'_>) -> Poll<Result<(), TransportError>> {
+        while let Some(body) = &mut self.taken {
+            match ready!(Pin::new(body).poll_frame(context)) {
+                Some(Ok(_)) => {}
+                Some(Err(error)) => {
+                    let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unknown);
+                    return Poll::Ready(Err(TransportError::with_source(failure, error)));
+                }
+                None => self.taken = None,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl Future for Sending {
+    type Output = Result<Answer, TransportError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        ready!(self.poll_taken(context))?;
+        if let Some(sleep) = &mut self.sleep {
+            ready!(Pin::new(sleep).poll(context));
+        }
+        self.result.take().map_or(Poll::Pending, Poll::Ready)
+    }
+}
+
 /// Until when an exchange may last.
 #[derive(Clone, Copy)]
 struct Limits {
@@ -201,23 +234,30 @@ struct Limits {
 }
 
 impl Limits {
-    /// When an exchange that begins now comes to its end, and which: its fate's, or its limits'.
-    fn cut(&self, now: Timestamp, fate: Fate) -> (Timestamp, End) {
-        let Fate { after, end } = fate;
-        let (waits, then) = match end {
-            End::Silence(silence) => (silence, after.saturating_add(self.of(silence))),
+    /// When an exchange that begins now comes to its end, which is its fate's or its limits'.
+    fn cut(&self, now: Timestamp, fate: &mut Fate) -> Timestamp {
+        let after = fate.after;
+        let (waits, then) = match &fate.end {
+            End::Silence(silence) => (*silence, after.saturating_add(self.of(*silence))),
             End::Response(_) => (Silence::Read, after),
             End::Failure(failure) if failure.delivery == Delivery::Unsent => {
                 (Silence::Connect, after)
             }
             End::Failure(_) => (Silence::Read, after),
         };
-        let silent = matches!(end, End::Silence(_)) || then >= self.of(waits);
+        let silent = matches!(fate.end, End::Silence(_)) || then >= self.of(waits);
         let at = now.saturating_add(then.min(after.saturating_add(self.of(waits))));
         match self.cutoff {
-            Some(cutoff) if at >= cutoff.at => (cutoff.at, waits.failure(cutoff.kind())),
-            _ if silent => (at, waits.failure(waits.kind())),
-            _ => (at, end),
+            Some(cutoff) if at >= cutoff.at => {
+                fate.end = waits.failure(cutoff.kind());
+                cutoff.at
+            }
+            _ => {
+                if silent {
+                    fate.end = waits.failure(waits.kind());
+                }
+                at
+            }
         }
     }
 

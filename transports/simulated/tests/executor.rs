@@ -7,6 +7,8 @@ use core::time::Duration;
 use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 use redial_client::Clock as _;
 use redial_engine::Timestamp;
 use redial_sim::{Executor, Halt, Seed, VirtualTime};
@@ -88,6 +90,45 @@ fn what_can_never_complete_is_seen() {
         }
     };
     assert_eq!(executor.run(dozing), Err::<(), _>(Halt::Spinning));
+}
+
+#[test]
+fn a_task_that_spun_goes_on_with_the_next_run() {
+    let (log, mut executor) = (Log::default(), Executor::new());
+    let (time, said, mut left) = (executor.time(), log.clone(), 150_000);
+    let own = time.clone();
+    time.spawn(async move {
+        poll_fn(|context| {
+            left -= 1;
+            context.waker().wake_by_ref();
+            if left > 0 { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+        said.say("done", &own);
+    });
+    assert_eq!(executor.run(time.sleep(SECOND)), Err(Halt::Spinning));
+    assert_eq!(log.taken(), []);
+    executor.run(time.sleep(SECOND)).unwrap();
+    assert_eq!(log.taken(), [("done", Duration::ZERO)]);
+}
+
+#[test]
+fn sleeps_in_a_set_wake_the_set() {
+    let (log, mut executor) = (Log::default(), Executor::new());
+    let time = executor.time();
+    let sleeps: FuturesUnordered<_> = [("third", 5), ("first", 1), ("second", 1)]
+        .map(|(what, length)| {
+            let time = &time;
+            async move {
+                time.sleep(SECOND * length).await;
+                what
+            }
+        })
+        .into_iter()
+        .collect();
+    executor.run(sleeps.for_each(async |what| log.say(what, &time))).unwrap();
+    let expected = [("first", 1), ("second", 1), ("third", 5)];
+    assert_eq!(log.taken(), expected.map(|(what, at)| (what, SECOND * at)));
 }
 
 #[test]

@@ -4,22 +4,23 @@
 //! next timer. There are no ticks: a sleep of ten years costs one event (R-S-1). Nothing of the
 //! machine gets in: no clock, no thread, no hash of addresses.
 
-mod task;
+mod agenda;
+mod sleep;
+mod tasks;
 mod time;
+mod timers;
 
 use core::error::Error as StdError;
 use core::fmt;
 use core::future::Future;
-use core::pin::{Pin, pin};
-use core::task::Waker;
-use core::task::{Context, Poll};
-use std::sync::Arc;
+use core::pin::pin;
+use core::task::Poll;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use redial_client::BoxFuture;
-
-pub(crate) use self::task::lock;
-use self::task::{Ready, TaskWaker};
-pub use self::time::{Sleep, VirtualTime};
+use self::agenda::Step;
+pub use self::sleep::Sleep;
+use self::tasks::{Handle, TaskId, Tasks};
+pub use self::time::VirtualTime;
 
 /// How many times tasks may be polled in one instant. More is no work but a loop.
 const POLLS_IN_AN_INSTANT: u32 = 100_000;
@@ -37,10 +38,10 @@ const POLLS_IN_AN_INSTANT: u32 = 100_000;
 /// assert_eq!(time.elapsed(), years);
 /// # Ok::<(), redial_sim::Halt>(())
 /// ```
-#[derive(Debug)]
 pub struct Executor {
     tasks: Tasks,
-    ready: Arc<Ready>,
+    /// The handle of the future that it is called with.
+    main: Handle,
     time: VirtualTime,
     polls: u64,
 }
@@ -48,9 +49,9 @@ pub struct Executor {
 impl Executor {
     /// An executor without tasks, at the origin of time.
     pub fn new() -> Self {
-        let ready = Arc::new(Ready::default());
-        let time = VirtualTime::new(Arc::clone(&ready));
-        Self { tasks: Tasks::default(), ready, time, polls: 0 }
+        let time = VirtualTime::new();
+        let main = Handle::new(TaskId::MAIN, time.shared());
+        Self { tasks: Tasks::default(), main, time, polls: 0 }
     }
 
     /// Its time: a handle that can be given to everything that runs on it.
@@ -71,35 +72,39 @@ impl Executor {
     /// [`Halt`] where the future can never complete.
     pub fn run<T>(&mut self, future: impl Future<Output = T>) -> Result<T, Halt> {
         let mut future = pin!(future);
-        let main = TaskWaker::new(task::MAIN, &self.ready);
-        let waker = Waker::from(Arc::clone(&main));
-        main.push();
-        let mut budget = POLLS_IN_AN_INSTANT;
+        self.main.begin();
+        let (mut now, mut budget) = (self.time.now(), POLLS_IN_AN_INSTANT);
+        let shared = self.time.shared();
         loop {
-            self.adopt();
-            let Some(task) = self.ready.next() else {
-                let before = self.time.now();
-                let now = self.time.advance().ok_or(Halt::Stalled)?;
-                budget = if now > before { POLLS_IN_AN_INSTANT } else { budget };
-                continue;
+            let task = match shared.next() {
+                Step::Poll(task) => task,
+                Step::Adopt(future) => {
+                    self.tasks.add(future, shared);
+                    continue;
+                }
+                Step::Wake(waker) => {
+                    waker.wake();
+                    continue;
+                }
+                Step::Nothing => return Err(Halt::Stalled),
             };
-            budget = budget.checked_sub(1).ok_or(Halt::Spinning)?;
+            if shared.now() > now {
+                (now, budget) = (shared.now(), POLLS_IN_AN_INSTANT);
+            }
+            let Some(rest) = budget.checked_sub(1) else {
+                shared.put_back(task);
+                return Err(Halt::Spinning);
+            };
+            budget = rest;
             self.polls += 1;
-            if task.index() != task::MAIN {
-                self.tasks.poll(&task);
+            if task != TaskId::MAIN {
+                self.tasks.poll(task, shared);
                 continue;
             }
-            task.begin();
-            if let Poll::Ready(value) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            let polled = self.main.poll(shared, |context| future.as_mut().poll(context));
+            if let Poll::Ready(value) = polled {
                 return Ok(value);
             }
-        }
-    }
-
-    /// Takes over what was spawned.
-    fn adopt(&mut self) {
-        while let Some(future) = self.ready.spawned() {
-            self.tasks.add(future, &self.ready);
         }
     }
 }
@@ -131,60 +136,26 @@ impl fmt::Display for Halt {
 
 impl StdError for Halt {}
 
-/// The tasks that were spawned, each in a place that it keeps.
-#[derive(Default)]
-struct Tasks {
-    places: Vec<Option<Task>>,
-    free: Vec<usize>,
-}
-
-struct Task {
-    future: BoxFuture<'static, ()>,
-    woken: Arc<TaskWaker>,
-    /// The same, as futures know it.
-    waker: Waker,
-}
-
-impl Tasks {
-    fn add(&mut self, future: BoxFuture<'static, ()>, ready: &Arc<Ready>) {
-        let index = self.free.pop().unwrap_or(self.places.len());
-        let woken = TaskWaker::new(index, ready);
-        woken.push();
-        let waker = Waker::from(Arc::clone(&woken));
-        let task = Some(Task { future, woken, waker });
-        match self.places.get_mut(index) {
-            Some(place) => *place = task,
-            None => self.places.push(task),
-        }
-    }
-
-    /// Polls a task; one that is complete is dropped, and its place is free.
-    fn poll(&mut self, woken: &Arc<TaskWaker>) {
-        let Some(place) = self.places.get_mut(woken.index()) else { return };
-        // Whoever waked may have held the waker of a task that had this place before.
-        let Some(task) = place.as_mut().filter(|task| Arc::ptr_eq(&task.woken, woken)) else {
-            return;
-        };
-        woken.begin();
-        let Task { future, waker, .. } = task;
-        if Pin::new(future).poll(&mut Context::from_waker(waker)).is_ready() {
-            *place = None;
-            self.free.push(woken.index());
-        }
-    }
-}
-
-impl fmt::Debug for Tasks {
+impl fmt::Debug for Executor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Tasks").field("running", &(self.places.len() - self.free.len())).finish()
+        let Self { tasks, time, polls, .. } = self;
+        f.debug_struct("Executor")
+            .field("tasks", tasks)
+            .field("time", time)
+            .field("polls", polls)
+            .finish_non_exhaustive()
     }
 }
 
 impl Drop for Executor {
     /// What is not complete goes first, in its order; then what it left behind.
     fn drop(&mut self) {
-        self.tasks.places.clear();
-        self.ready.clear();
-        self.time.clear();
+        self.tasks.clear();
+        self.time.shared().clear();
     }
+}
+
+/// Locks, also where a holder panicked: no step leaves what is guarded half done.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

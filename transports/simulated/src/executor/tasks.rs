@@ -1,87 +1,137 @@
-//! Which tasks are ready, and how they become so.
+//! The tasks that run, and their wakers.
 
 use core::fmt;
+use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use core::task::{Context, Waker};
+use std::sync::Arc;
 use std::task::Wake;
 
 use redial_client::BoxFuture;
 
-/// The index of the future that the executor was called with.
-pub(super) const MAIN: usize = usize::MAX;
+use super::agenda::Shared;
 
-/// What is ready to be polled, in the order in which it became so, and what was spawned.
-///
-/// The locks are never contended: they are there because wakers can be sent.
+/// A task: its place, and how many had the place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TaskId {
+    place: usize,
+    generation: u64,
+}
+
+impl TaskId {
+    /// The future that the executor was called with.
+    pub(super) const MAIN: Self = Self { place: usize::MAX, generation: 0 };
+}
+
+impl Default for TaskId {
+    fn default() -> Self {
+        Self::MAIN
+    }
+}
+
+/// The tasks that were spawned, each in a place that it keeps.
 #[derive(Default)]
-pub(super) struct Ready {
-    woken: Mutex<VecDeque<Arc<TaskWaker>>>,
-    spawned: Mutex<VecDeque<BoxFuture<'static, ()>>>,
-    /// Whether there may be any, which is asked before every poll.
-    has_spawned: AtomicBool,
+pub(super) struct Tasks {
+    places: Vec<Place>,
+    free: Vec<usize>,
 }
 
-impl Ready {
-    pub(super) fn next(&self) -> Option<Arc<TaskWaker>> {
-        lock(&self.woken).pop_front()
-    }
+#[derive(Default)]
+struct Place {
+    generation: u64,
+    task: Option<Task>,
+}
 
-    pub(super) fn spawn(&self, future: BoxFuture<'static, ()>) {
-        lock(&self.spawned).push_back(future);
-        self.has_spawned.store(true, Ordering::Relaxed);
-    }
+struct Task {
+    future: BoxFuture<'static, ()>,
+    handle: Handle,
+}
 
-    pub(super) fn spawned(&self) -> Option<BoxFuture<'static, ()>> {
-        if !self.has_spawned.load(Ordering::Relaxed) {
-            return None;
+impl Tasks {
+    /// Takes a task over, which is ready.
+    pub(super) fn add(&mut self, future: BoxFuture<'static, ()>, shared: &Arc<Shared>) {
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            self.places.len() - 1
+        });
+        if let Some(place) = self.places.get_mut(index) {
+            let id = TaskId { place: index, generation: place.generation };
+            let handle = Handle::new(id, shared);
+            handle.wake();
+            place.task = Some(Task { future, handle });
         }
-        let mut spawned = lock(&self.spawned);
-        let next = spawned.pop_front();
-        self.has_spawned.store(!spawned.is_empty(), Ordering::Relaxed);
-        next
     }
 
-    /// Forgets everything: wakers hold this, and this holds wakers.
-    pub(super) fn clear(&self) {
-        let woken = core::mem::take(&mut *lock(&self.woken));
-        let spawned = core::mem::take(&mut *lock(&self.spawned));
-        drop((woken, spawned));
+    /// Polls a task; one that is complete is dropped, and its place is free.
+    pub(super) fn poll(&mut self, id: TaskId, shared: &Shared) {
+        let Some(place) = self.places.get_mut(id.place) else { return };
+        // Whoever waked may have held the waker of a task that had this place before.
+        let task = place.task.as_mut().filter(|_| place.generation == id.generation);
+        let Some(Task { future, handle }) = task else { return };
+        if handle.poll(shared, |context| Pin::new(future).poll(context)).is_ready() {
+            place.task = None;
+            place.generation += 1;
+            self.free.push(id.place);
+        }
+    }
+
+    /// Drops every task, in the order of their places.
+    pub(super) fn clear(&mut self) {
+        self.places.clear();
+        self.free.clear();
     }
 }
 
-impl fmt::Debug for Ready {
+impl fmt::Debug for Tasks {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Ready").field("woken", &lock(&self.woken).len()).finish_non_exhaustive()
+        f.debug_struct("Tasks").field("running", &(self.places.len() - self.free.len())).finish()
+    }
+}
+
+/// By what a task is woken, and polled.
+pub(super) struct Handle {
+    woken: Arc<TaskWaker>,
+    /// The same, as futures know it.
+    waker: Waker,
+}
+
+impl Handle {
+    pub(super) fn new(id: TaskId, shared: &Arc<Shared>) -> Self {
+        let (shared, woken) = (Arc::clone(shared), AtomicBool::new(false));
+        let woken = Arc::new(TaskWaker { id, shared, woken });
+        Self { waker: Waker::from(Arc::clone(&woken)), woken }
+    }
+
+    /// Makes the task ready, unless it is.
+    pub(super) fn wake(&self) {
+        self.woken.push();
+    }
+
+    /// Polls the task; from here on it can be woken again.
+    pub(super) fn poll<T>(&self, shared: &Shared, poll: impl FnOnce(&mut Context<'_>) -> T) -> T {
+        self.woken.woken.store(false, Ordering::Relaxed);
+        shared.while_polled(&self.waker, || poll(&mut Context::from_waker(&self.waker)))
+    }
+
+    /// Makes the task ready, even if it was said to be ready before.
+    pub(super) fn begin(&self) {
+        self.woken.woken.store(false, Ordering::Relaxed);
+        self.wake();
     }
 }
 
 /// Makes one task ready, once until it is polled.
-pub(super) struct TaskWaker {
-    index: usize,
-    ready: Arc<Ready>,
+struct TaskWaker {
+    id: TaskId,
+    shared: Arc<Shared>,
     woken: AtomicBool,
 }
 
 impl TaskWaker {
-    pub(super) fn new(index: usize, ready: &Arc<Ready>) -> Arc<Self> {
-        Arc::new(Self { index, ready: Arc::clone(ready), woken: AtomicBool::new(false) })
-    }
-
-    pub(super) const fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Makes its task ready, unless it is.
-    pub(super) fn push(self: &Arc<Self>) {
+    fn push(&self) {
         if !self.woken.swap(true, Ordering::Relaxed) {
-            lock(&self.ready.woken).push_back(Arc::clone(self));
+            self.shared.wake(self.id);
         }
-    }
-
-    /// Its task is about to be polled: from here on it can be woken again.
-    pub(super) fn begin(&self) {
-        self.woken.store(false, Ordering::Relaxed);
     }
 }
 
@@ -93,9 +143,4 @@ impl Wake for TaskWaker {
     fn wake_by_ref(self: &Arc<Self>) {
         self.push();
     }
-}
-
-/// Locks, also where a holder panicked: no step leaves what is guarded half done.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -49,8 +49,10 @@ impl Script for Messages {
             let whole = length.is_none_or(|length| length == u64::from(planned));
             inner.referee.processed(call, send, whole, now);
         }
-        let headers = fault.map_or(Hint::Nothing, Fault::hint).headers(self.0.time().wall());
-        fate(fault, latency, header_map(headers), response_body(call))
+        let hint = fault.map(Fault::hint).filter(|hint| *hint != Hint::Nothing);
+        let headers = hint.map(|hint| header_map(hint.headers(self.0.time().wall())));
+        let headers = headers.unwrap_or_default();
+        fate(fault, latency, headers, response_body(call))
     }
 }
 
