@@ -21,6 +21,7 @@ use self::queue::Waiting;
 use self::slots::{Slots, State};
 use crate::handles::Maker;
 use crate::ledger::{Lane, Verdict};
+use crate::standing::Survey;
 
 pub(crate) use self::lease::{Lease, Permit};
 
@@ -30,6 +31,7 @@ pub(crate) struct Connections {
     maker: Maker,
     handles: Mutex<Handles>,
     slots: Arc<Slots>,
+    survey: Arc<Survey>,
 }
 
 #[derive(Debug, Default)]
@@ -40,10 +42,11 @@ struct Handles {
 
 impl Connections {
     pub(crate) fn new(maker: Maker, clock: ThreadClock) -> Arc<Self> {
+        let survey = Arc::new(Survey::new(clock.clone()));
         let slots = Slots::new(maker.settings().limits, clock);
         Arc::new_cyclic(|this| {
             slots.sweep_for(this);
-            Self { maker, handles: Mutex::default(), slots }
+            Self { maker, handles: Mutex::default(), slots, survey }
         })
     }
 
@@ -53,6 +56,10 @@ impl Connections {
 
     pub(crate) fn clock(&self) -> &ThreadClock {
         &self.slots.clock
+    }
+
+    pub(crate) const fn survey(&self) -> &Arc<Survey> {
+        &self.survey
     }
 
     /// Waits for a slot, at most as long as the exchange allows.

@@ -20,6 +20,7 @@ use crate::classify;
 use crate::connections::{Connections, Lease};
 use crate::request;
 use crate::response::Reading;
+use crate::standing::Standing;
 use crate::upload::Progress;
 use crate::watch::Watch;
 
@@ -41,7 +42,9 @@ pub(crate) async fn send(
     let prepared = request::prepare(exchange, &lease, settings.protocol, clock);
     let (request, progress) = prepared.inspect_err(|_| lease.gone())?;
     let plain = (origin.scheme() == Scheme::Http).then(|| origin.port());
-    let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff, plain);
+    let survey = Arc::clone(connections.survey());
+    let standing = Standing::new(survey, plain, timeouts.read);
+    let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff, standing);
     let cancelled = CancelOnDrop(progress.clone());
     let handle = Arc::clone(lease.handle());
     let result = head(&handle, request, &mut watch).await;

@@ -4,46 +4,58 @@
 //! for nothing that would show it. How long the server has been silent is then unknown, and a
 //! silence would have to last for the connect timeout beside the read timeout before it is surely
 //! one. Linux lists sockets with their state, so that the wait need not be that long.
+//!
+//! Such a list costs milliseconds on a machine with many sockets. So one is made for all requests
+//! that wait, and after it none for twenty times as long as it took.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
+use redial_client::{Clock, ThreadClock};
 use redial_engine::Timestamp;
 
 /// Since when the connection of one request is known to stand.
 ///
 /// It is looked at after an eighth of the read timeout, and then after twice the time each.
 pub(crate) struct Standing {
+    survey: Arc<Survey>,
     /// The peer's port where nothing but TCP comes before the request; of TLS the system knows
     /// nothing.
     plain: Option<u16>,
     began: Timestamp,
     next: Timestamp,
+    /// When a look that there was no time for is to be tried again.
+    deferred: Timestamp,
     since: Option<Timestamp>,
 }
 
 impl Standing {
     /// Of a request that begins now.
-    pub(crate) fn new(plain: Option<u16>, began: Timestamp, read_timeout: Duration) -> Self {
+    pub(crate) fn new(survey: Arc<Survey>, plain: Option<u16>, read_timeout: Duration) -> Self {
+        let began = survey.clock.now();
         let first = (read_timeout / 8).max(Duration::from_millis(10));
         let next = plain.map_or(Timestamp::MAX, |_| began.saturating_add(first));
-        Self { plain, began, next, since: None }
+        Self { survey, plain, began, next, deferred: next, since: None }
     }
 
     /// Looks, where it is time to.
     pub(crate) fn look(&mut self, now: Timestamp) {
-        let Some(port) = self.plain.filter(|_| now >= self.next && self.since.is_none()) else {
-            return;
-        };
-        if stands(port) {
-            (self.since, self.next) = (Some(now), Timestamp::MAX);
-        } else {
-            self.next = now.saturating_add(now.saturating_since(self.began));
+        let due = now >= self.deferred && self.since.is_none();
+        let Some(port) = self.plain.filter(|_| due) else { return };
+        match self.survey.stands(port, self.next) {
+            Ok(true) => (self.since, self.deferred) = (Some(now), Timestamp::MAX),
+            Ok(false) => {
+                self.next = now.saturating_add(now.saturating_since(self.began));
+                self.deferred = self.next;
+            }
+            Err(Later(at)) => self.deferred = at,
         }
     }
 
     /// When it is time to look again; never, where it stands.
     pub(crate) const fn next_look(&self) -> Timestamp {
-        self.next
+        self.deferred
     }
 
     /// Since when it surely stands.
@@ -52,41 +64,102 @@ impl Standing {
     }
 }
 
-/// Whether this process has a connection to that port which stands, and none that is being made.
-///
-/// Where the system does not say, no connection stands. Costs a look at every socket: for requests
-/// that have waited for long alone.
-fn stands(port: u16) -> bool {
-    system::states(port).is_some_and(|states| {
-        let any = |state| states.iter().any(|it| it == state);
-        any(system::ESTABLISHED) && !any(system::CONNECTING)
-    })
+/// What the system last said of its sockets, for all requests of a transport.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    clock: ThreadClock,
+    taken: Mutex<Taken>,
+}
+
+/// The last survey.
+#[derive(Debug)]
+struct Taken {
+    /// When it was begun.
+    at: Timestamp,
+    /// When the next may be.
+    next: Timestamp,
+    peers: BTreeMap<u16, Stand>,
+}
+
+/// How the connections to one port stand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stand {
+    established: bool,
+    connecting: bool,
+}
+
+/// The system is not asked just now; it may be at this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Later(Timestamp);
+
+/// The least time between two surveys.
+const PACE: Duration = Duration::from_millis(10);
+
+/// After a survey there is none for so many times as long as it took.
+const REST: u32 = 20;
+
+impl Survey {
+    pub(crate) const fn new(clock: ThreadClock) -> Self {
+        let (at, next) = (Timestamp::ORIGIN, Timestamp::ORIGIN);
+        Self { clock, taken: Mutex::new(Taken { at, next, peers: BTreeMap::new() }) }
+    }
+
+    /// Whether this process has a connection to that port which stands, and none that is being
+    /// made, at some time since `since`. Where the system does not say, no connection stands.
+    fn stands(&self, port: u16, since: Timestamp) -> Result<bool, Later> {
+        let now = self.clock.now();
+        // Whoever finds another at it will have its answer.
+        let Ok(mut taken) = self.taken.try_lock() else {
+            return Err(Later(now.saturating_add(PACE)));
+        };
+        if taken.at < since {
+            if now < taken.next {
+                return Err(Later(taken.next));
+            }
+            let peers = system::peers();
+            let end = self.clock.now();
+            let rest = end.saturating_since(now).saturating_mul(REST).max(PACE);
+            *taken = Taken { at: now, next: end.saturating_add(rest), peers };
+        }
+        let stand = taken.peers.get(&port).copied().unwrap_or_default();
+        Ok(stand.established && !stand.connecting)
+    }
 }
 
 #[cfg(target_os = "linux")]
 mod system {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
 
+    use super::Stand;
+
     /// As `/proc/net/tcp` writes it: `TCP_ESTABLISHED` of the kernel's `tcp_states.h`.
-    pub(super) const ESTABLISHED: &str = "01";
+    const ESTABLISHED: &str = "01";
 
     /// `TCP_SYN_SENT`.
-    pub(super) const CONNECTING: &str = "02";
+    const CONNECTING: &str = "02";
 
-    /// The states of this process's sockets whose peer has that port.
-    pub(super) fn states(port: u16) -> Option<Vec<String>> {
-        let ours = sockets()?;
+    /// How this process's connections stand, by the ports of their peers.
+    pub(super) fn peers() -> BTreeMap<u16, Stand> {
+        let ours = sockets().unwrap_or_default();
         let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(fs::read_to_string);
         let tables: String = tables.into_iter().flatten().collect();
-        let peer = format!(":{port:04X}");
-        let states = tables.lines().filter_map(|line| {
-            let mut fields = line.split_whitespace().skip(2);
-            let (remote, state) = (fields.next()?, fields.next()?);
-            let ours = ours.contains(fields.nth(5)?);
-            (ours && remote.ends_with(&peer)).then(|| state.to_owned())
-        });
-        Some(states.collect())
+        let mut peers: BTreeMap<u16, Stand> = BTreeMap::new();
+        for (port, state) in tables.lines().filter_map(|line| connection(line, &ours)) {
+            let stand = peers.entry(port).or_default();
+            stand.established |= state == ESTABLISHED;
+            stand.connecting |= state == CONNECTING;
+        }
+        peers
+    }
+
+    /// The peer's port and the state of a line, where the connection is ours.
+    fn connection<'a>(line: &'a str, ours: &BTreeSet<String>) -> Option<(u16, &'a str)> {
+        let mut fields = line.split_whitespace().skip(2);
+        let (remote, state) = (fields.next()?, fields.next()?);
+        ours.contains(fields.nth(5)?).then_some(())?;
+        let (_, port) = remote.rsplit_once(':')?;
+        Some((u16::from_str_radix(port, 16).ok()?, state))
     }
 
     /// The inodes of the sockets that this process has open.
@@ -103,29 +176,58 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
-    pub(super) const ESTABLISHED: &str = "established";
-    pub(super) const CONNECTING: &str = "connecting";
+    use std::collections::BTreeMap;
 
-    pub(super) const fn states(_: u16) -> Option<Vec<String>> {
-        None
+    use super::Stand;
+
+    pub(super) const fn peers() -> BTreeMap<u16, Stand> {
+        BTreeMap::new()
     }
 }
 
 #[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use std::net::{TcpListener, TcpStream};
+    use std::thread;
 
-    use super::stands;
+    use redial_client::{Clock, ThreadClock};
+    use redial_engine::Timestamp;
+
+    use super::{Later, Survey};
+
+    /// What a survey says that is taken after now.
+    fn stands(survey: &Survey, port: u16) -> bool {
+        let now = survey.clock.now();
+        loop {
+            match survey.stands(port, now) {
+                Ok(stands) => return stands,
+                Err(Later(at)) => thread::sleep(at.saturating_since(survey.clock.now())),
+            }
+        }
+    }
 
     #[test]
-    #[cfg(target_os = "linux")]
     fn a_connection_stands_while_it_is_open() {
+        let survey = Survey::new(ThreadClock::start().unwrap());
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        assert!(!stands(address.port()));
+        assert!(!stands(&survey, address.port()));
         let socket = TcpStream::connect(address).unwrap();
-        assert!(stands(address.port()));
+        assert!(stands(&survey, address.port()));
         drop((socket, listener));
-        assert!(!stands(address.port()));
+        assert!(!stands(&survey, address.port()));
+    }
+
+    #[test]
+    fn requests_share_what_was_looked_up_since_they_wait() {
+        let survey = Survey::new(ThreadClock::start().unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(!stands(&survey, address.port()));
+        let _socket = TcpStream::connect(address).unwrap();
+        // Who asks for no more than what the last survey has seen gets just that.
+        assert_eq!(survey.stands(address.port(), Timestamp::ORIGIN), Ok(false));
+        assert!(matches!(survey.stands(address.port(), survey.clock.now()), Err(Later(_))));
     }
 }

@@ -42,11 +42,10 @@ impl Watch {
         upload: Progress,
         timeouts: Timeouts,
         cutoff: Option<Cutoff>,
-        plain: Option<u16>,
+        standing: Standing,
     ) -> Self {
         let began = clock.now();
         let (waiting, answered) = (true, false);
-        let standing = Standing::new(plain, began, timeouts.read);
         Self { clock, upload, timeouts, cutoff, began, waiting, answered, standing, timer: None }
     }
 
