@@ -92,6 +92,20 @@ impl Shared {
         let _ = self.changed.wait_timeout_while(self.lock(), length, |state| state.phase < phase);
     }
 
+    /// Waits until so many requests have come; `false` where they have not after so long, or when
+    /// the server stops.
+    pub(crate) fn wait_for_requests(&self, count: usize, within: Duration) -> bool {
+        let missing = |state: &State| state.log.requests.len() < count;
+        let waits = |state: &mut State| missing(state) && state.phase < Phase::Stopped;
+        let waited = self.changed.wait_timeout_while(self.lock(), within, waits);
+        !missing(&waited.unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// Whether so many requests have come.
+    pub(crate) fn has_requests(&self, count: usize) -> bool {
+        self.lock().log.requests.len() >= count
+    }
+
     /// Waits for so long, or until no connection thread is alive.
     pub(crate) fn wait_for_threads(&self, length: Duration) {
         let _ = self.changed.wait_timeout_while(self.lock(), length, |state| state.threads > 0);
@@ -182,7 +196,9 @@ impl Shared {
     /// Records a request whose head has arrived and says which one it is.
     pub(crate) fn request(&self, connection: usize, stream: Option<u32>, head: Head) -> usize {
         let arrived = self.started.elapsed();
-        push_request(&mut self.lock(), connection, stream, arrived, head)
+        let request = push_request(&mut self.lock(), connection, stream, arrived, head);
+        self.changed.notify_all();
+        request
     }
 
     /// The same, and claims the next request list in the same moment, so that lists go to requests
@@ -197,7 +213,10 @@ impl Shared {
         let mut state = self.lock();
         let list = state.claimed;
         state.claimed += 1;
-        (push_request(&mut state, connection, stream, arrived, head), list)
+        let request = push_request(&mut state, connection, stream, arrived, head);
+        drop(state);
+        self.changed.notify_all();
+        (request, list)
     }
 
     pub(crate) fn body(&self, request: usize, bytes: &[u8]) {

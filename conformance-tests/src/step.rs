@@ -38,6 +38,14 @@ pub enum Step {
         /// How long that may take; the step fails after it.
         within: Duration,
     },
+    /// Waits until the server has seen so many requests, over all its connections: whatever comes
+    /// after it finds them all under way, however long the machine takes to send them.
+    AwaitRequests {
+        /// How many heads of requests, this one among them.
+        count: usize,
+        /// How long that may take; the step fails after it.
+        within: Duration,
+    },
     /// Sends this response to the request, in the protocol that the connection speaks.
     ///
     /// Over HTTP/2 the body keeps to the client's windows. Fails when the client does not take it
@@ -143,6 +151,9 @@ impl fmt::Display for Step {
             Self::ReadBody => f.write_str("read the body of the request"),
             Self::ReadBytes(count) => write!(f, "read {count} bytes"),
             Self::AwaitData { within } => write!(f, "await data within {within:?}"),
+            Self::AwaitRequests { count, within } => {
+                write!(f, "await {count} requests within {within:?}")
+            }
             Self::Respond(reply) => write!(f, "respond {}", reply.status),
             Self::RespondSlowly { reply, piece, gap } => {
                 write!(f, "respond {}, {piece} bytes every {gap:?}", reply.status)

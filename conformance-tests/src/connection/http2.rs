@@ -132,6 +132,7 @@ impl Connection {
             }
             Step::ReadBytes(_)
             | Step::AwaitData { .. }
+            | Step::AwaitRequests { .. }
             | Step::Write(_)
             | Step::WriteSlowly { .. }
             | Step::Flood { .. }

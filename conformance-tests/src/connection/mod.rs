@@ -186,6 +186,7 @@ impl Connection {
             Step::ReadBody => self.read_body(patience)?,
             Step::ReadBytes(count) => self.read_bytes(*count, patience)?,
             Step::AwaitData { within } => self.socket.await_data(Wait::begin(*within))?,
+            Step::AwaitRequests { count, within } => self.await_requests(*count, *within)?,
             Step::Respond(reply) => self.socket.send(&reply.bytes(), patience)?,
             Step::RespondSlowly { reply, piece, gap } => {
                 self.write_slowly(&reply.bytes(), *piece, *gap)?;
@@ -255,6 +256,14 @@ impl Connection {
         let start = Instant::now();
         self.shared.wait(length, Phase::Stopped);
         if start.elapsed() < length { Err(StepError::ServerFinished) } else { Ok(()) }
+    }
+
+    fn await_requests(&self, count: usize, within: Duration) -> Result<(), StepError> {
+        match self.shared.wait_for_requests(count, within) {
+            true => Ok(()),
+            false if self.shared.phase() == Phase::Stopped => Err(StepError::ServerFinished),
+            false => Err(StepError::TimedOut { after: within }),
+        }
     }
 
     fn close(&mut self) -> Flow {

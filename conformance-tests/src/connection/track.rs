@@ -42,6 +42,8 @@ enum Rest {
     Stall { until: Instant },
     /// To send what is left of some bytes.
     Pieces(Pieces),
+    /// To wait for other requests.
+    Gather { count: usize, since: Instant, within: Duration },
     /// To wait for the client to do something.
     Await { what: Awaited, since: Instant, within: Duration },
 }
@@ -127,6 +129,9 @@ impl Connection {
             }
             Step::Pause(length) => Rest::Pause { until: now + *length },
             Step::Stall { at_most } => Rest::Stall { until: now + *at_most },
+            Step::AwaitRequests { count, within } => {
+                Rest::Gather { count: *count, since: now, within: *within }
+            }
             Step::AwaitClose { within } => awaiting(Awaited::Close, within),
             Step::AwaitReset { code, within } => awaiting(Awaited::Reset(*code), within),
             Step::AwaitGoAway { code, within } => awaiting(Awaited::GoAway(*code), within),
@@ -211,6 +216,13 @@ impl Connection {
                 // A body that waits for the client's window goes on when something has come.
                 let next = pieces.next.max(now + Duration::from_millis(1));
                 (Rest::Pieces(pieces), next)
+            }
+            Rest::Gather { count, since, within } => {
+                if self.shared.has_requests(count) {
+                    return Ok(Turn::Done);
+                }
+                // What comes over other connections wakes nobody here.
+                (rest, limit(since, within, now)?.min(now + Duration::from_millis(5)))
             }
             Rest::Await { what, since, within } => {
                 if self.has_come(conversation, track.stream, what)? {

@@ -8,7 +8,7 @@ use redial_client::{BuildError, Client, ClientBuilder, Error, race};
 
 use super::call::request;
 use super::seen::{CallSeen, Figures, Seen, of_head};
-use super::{LOOK_EVERY, Play, SETTLE, figures_are};
+use super::{COMPANY, LOOK_EVERY, Play, SETTLE, figures_are, has_company};
 use crate::{Act, Call, Reading};
 
 impl Play {
@@ -66,6 +66,9 @@ impl Play {
         if !call.after.is_zero() {
             self.time.sleep(call.after).await;
         }
+        if let Some(waiting) = call.behind {
+            self.settles(COMPANY, || has_company(&client.pool(), waiting)).await;
+        }
         let began = self.time.now();
         let took = || self.time.now().saturating_sub(began);
         let ended = match call.cancel {
@@ -87,8 +90,11 @@ impl Play {
         let unknown = Duration::ZERO;
         match call.reading {
             Reading::Whole => Ok(CallSeen::of_response(&request.send().await?, unknown)),
-            Reading::Streaming => {
+            Reading::Streaming | Reading::Kept { .. } => {
                 let response = request.send_streaming().await?;
+                if let Reading::Kept { waiting } = call.reading {
+                    self.settles(COMPANY, || has_company(&client.pool(), waiting)).await;
+                }
                 let (attempts, reason) = (response.attempts().to_vec(), response.reason());
                 Ok(match response.buffer().await {
                     Ok(response) => CallSeen::of_response(&response, unknown),

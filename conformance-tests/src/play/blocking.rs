@@ -8,7 +8,7 @@ use redial_engine::{FailureKind, Reason};
 
 use super::call::blocking_request;
 use super::seen::{CallSeen, EndSeen, Figures, Seen, of_head};
-use super::{LOOK_EVERY, Play, SETTLE, figures_are};
+use super::{COMPANY, LOOK_EVERY, Play, SETTLE, figures_are, has_company};
 use crate::{Act, Call, Reading};
 
 impl Play {
@@ -74,6 +74,9 @@ impl Play {
 
     fn blocking_call(&self, client: &blocking::Client, call: &Call) -> CallSeen {
         thread::sleep(call.after);
+        if let Some(waiting) = call.behind {
+            self.settles_here(COMPANY, || has_company(&client.pool(), waiting));
+        }
         let began = self.time.now();
         let ended = self.blocking_end_of(client, call);
         let took = self.time.now().saturating_sub(began);
@@ -95,8 +98,11 @@ impl Play {
         let unknown = Duration::ZERO;
         match call.reading {
             Reading::Whole => Ok(CallSeen::of_response(&request.send()?, unknown)),
-            Reading::Streaming => {
+            Reading::Streaming | Reading::Kept { .. } => {
                 let response = request.send_streaming()?;
+                if let Reading::Kept { waiting } = call.reading {
+                    self.settles_here(COMPANY, || has_company(&client.pool(), waiting));
+                }
                 let (attempts, reason) = (response.attempts().to_vec(), response.reason());
                 Ok(match response.buffer() {
                     Ok(response) => CallSeen::of_response(&response, unknown),

@@ -81,7 +81,15 @@ impl Play {
 }
 
 /// How often something is looked at that is to happen soon.
-const LOOK_EVERY: Duration = Duration::from_millis(2);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// How long one call waits for the others that it is to find at the pool.
+const COMPANY: Duration = Duration::from_secs(5);
+
+/// Whether a connection is in use, and so many requests wait for one.
+const fn has_company(found: &PoolFigures, waiting: usize) -> bool {
+    found.in_use >= 1 && found.waiting >= waiting
+}
 
 /// How long the figures of a pool may take to be what they must be.
 const SETTLE: Duration = Duration::from_secs(2);

@@ -53,6 +53,8 @@ pub struct Call {
     pub reading: Reading,
     /// How long after the other calls of its act it is begun.
     pub after: Duration,
+    /// That it is begun when a connection is in use, and so many requests wait for one.
+    pub behind: Option<usize>,
     /// When the caller loses interest: the call is dropped then. A blocking caller, who cannot
     /// drop it, gives it a deadline instead.
     pub cancel: Option<Duration>,
@@ -98,6 +100,7 @@ impl Call {
             payload: Payload::None,
             reading: Reading::Whole,
             after: Duration::ZERO,
+            behind: None,
             cancel: None,
             replay: None,
             max_attempts: None,
@@ -156,6 +159,11 @@ impl Call {
         Self { reading: Reading::Streaming, ..self }
     }
 
+    /// The body is handed over as it comes, and read when so many requests wait for a connection.
+    pub fn kept_until(self, waiting: usize) -> Self {
+        Self { reading: Reading::Kept { waiting }, ..self }
+    }
+
     /// The response is handed over with its head, and its body is dropped unread.
     pub fn dropping_the_body(self) -> Self {
         Self { reading: Reading::HeadOnly, ..self }
@@ -164,6 +172,12 @@ impl Call {
     /// Begun so long after the other calls of its act.
     pub fn after(self, delay: Duration) -> Self {
         Self { after: delay, ..self }
+    }
+
+    /// Begun when a connection is in use, and so many requests wait for one: calls of an act come
+    /// to the pool in this order, however slow the machine is.
+    pub fn behind(self, waiting: usize) -> Self {
+        Self { behind: Some(waiting), ..self }
     }
 
     /// Dropped so long after it was begun.
@@ -286,6 +300,11 @@ pub enum Reading {
     Whole,
     /// As it comes, by the caller, to its end.
     Streaming,
+    /// The same, when so many requests wait for a connection.
+    Kept {
+        /// How many.
+        waiting: usize,
+    },
     /// Not at all: it is dropped when its head has come.
     HeadOnly,
 }

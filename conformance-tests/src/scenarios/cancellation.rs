@@ -50,8 +50,8 @@ pub(super) fn all() -> Vec<Scenario> {
             .setup(one_slot)
             .together([
                 Call::get("/holds").comes_to([200]),
-                Call::get("/gives-up").after(millis(100)).cancelled_after(millis(150)),
-                Call::get("/next").after(millis(200)).comes_to([200]),
+                Call::get("/gives-up").behind(0).cancelled_after(millis(150)),
+                Call::get("/next").behind(1).comes_to([200]),
             ])
             .sees_requests(2)
             .act(Act::Figures { open: 1, in_use: 0, waiting: 0 }),

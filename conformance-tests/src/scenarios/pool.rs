@@ -174,16 +174,18 @@ fn limits() -> Vec<Scenario> {
 /// R-C-11, R-P-9: the presets, and the figures.
 fn presets() -> Vec<Scenario> {
     let preset = |name: &str, limits: PoolLimits, calls: usize, connections: usize, idle| {
-        let slow = vec![Step::Pause(millis(250)), ok().step()];
+        let within = seconds(20);
+        let full = vec![Step::AwaitRequests { count: connections, within }, ok().step()];
         scenario(name, &["R-C-11", "R-P-1", "R-P-2"], "the preset has these limits")
-            .origin(Script::requests(vec![slow; calls]))
+            .origin(Script::requests(vec![full; calls]))
             .setup(move |setup| {
                 let setup = Setup { pool: limits, ..setup };
-                setup.timeouts(|timeouts| timeouts.pool = seconds(10))
+                setup.timeouts(|timeouts| (timeouts.pool, timeouts.read) = (within, within))
             })
             .together((0..calls).map(|_| Call::get("/").comes_to([200])))
             .act(Act::Figures { open: idle, in_use: 0, waiting: 0 })
             .sees(Sighting::PeakOpen { origin: 0, most: connections })
+            .sees(Sighting::Connections { origin: 0, count: Count::AtLeast(connections) })
     };
     vec![
         preset("preset-memory-constrained", PoolLimits::MEMORY_CONSTRAINED, 14, 10, 5),
@@ -203,17 +205,16 @@ fn presets() -> Vec<Scenario> {
 
 /// R-P-5: who comes first is served first.
 fn turns() -> Vec<Scenario> {
-    let slow = || vec![Step::Pause(millis(250)), ok().step()];
     let queue = ["/first", "/second", "/third", "/fourth"];
-    let calls = queue
-        .iter()
-        .zip(0..)
-        .map(|(target, place)| Call::get(*target).after(millis(50 * place)).comes_to([200]));
+    let [first, rest @ ..] = queue;
+    let holds = Call::get(first).kept_until(rest.len()).comes_to([200]);
+    let waits = rest.iter().zip(0..);
+    let waits = waits.map(|(target, place)| Call::get(*target).behind(place).comes_to([200]));
     vec![
         scenario("first-come-first-served", &["R-P-5"], "waiting requests are served in turn")
-            .origin(Script::requests(vec![slow(); 4]))
+            .origin(Script::replies(queue.map(|_| ok())))
             .setup(|setup| limited(1, 1)(setup).timeouts(|timeouts| timeouts.pool = seconds(10)))
-            .together(calls)
+            .together([holds].into_iter().chain(waits))
             .sees(Sighting::Requests {
                 origin: 0,
                 requests: queue.iter().map(|target| RequestSeen::get(*target)).collect(),

@@ -166,7 +166,7 @@ fn slots() -> Vec<Scenario> {
         setup.pool.max_connections = 1;
         setup
     };
-    let held = || Script::requests(vec![vec![Step::Pause(millis(900)), ok().step()]]);
+    let held = || Script::requests(vec![vec![Step::Pause(seconds(2)), ok().step()]]);
     vec![
         scenario("pool-full", &["R-T-4", "R-P-5", "R-D-3"], "no slot in time is a pool timeout")
             .origin(held())
@@ -174,7 +174,7 @@ fn slots() -> Vec<Scenario> {
             .together([
                 Call::get("/").comes_to([200]),
                 Call::get("/late")
-                    .after(millis(200))
+                    .behind(0)
                     .max_attempts(1)
                     .comes_to([(FailureKind::PoolTimeout, Delivery::Unsent)])
                     .gives_up(Reason::AttemptsExhausted)
@@ -191,7 +191,7 @@ fn slots() -> Vec<Scenario> {
         .together([
             Call::get("/").comes_to([200]),
             Call::post("/late", "x")
-                .after(millis(200))
+                .behind(0)
                 .comes_to([(FailureKind::PoolTimeout, Delivery::Unsent)])
                 .gives_up(Reason::NotRepeatable),
         ])
@@ -201,10 +201,10 @@ fn slots() -> Vec<Scenario> {
                 vec![Step::Pause(millis(700)), ok().step()],
                 reply(&ok()),
             ]))
-            .setup(move |setup| one(setup).base_wait(millis(500)))
+            .setup(move |setup| one(setup).base_wait(millis(1500)))
             .together([
                 Call::get("/").comes_to([200]),
-                Call::get("/late").after(millis(150)).then(FailureKind::PoolTimeout).then(200),
+                Call::get("/late").behind(0).then(FailureKind::PoolTimeout).then(200),
             ])
             .sees_requests(2),
     ]

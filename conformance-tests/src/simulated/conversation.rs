@@ -327,6 +327,9 @@ impl Wire {
                 };
                 self.wait(*within, gone).await
             }
+            Step::AwaitRequests { count, within } => {
+                self.origin.record.await_requests(*count, *within).await
+            }
             Step::Pause(length) | Step::Stall { at_most: length } => {
                 self.time.sleep(*length).await;
                 Ok(())

@@ -204,6 +204,9 @@ impl Player {
             }
             Step::WriteSlowly { bytes, piece, gap } => self.send_slowly(bytes, *piece, *gap).await,
             Step::Flood { bytes, at_most } => self.flood(bytes, *at_most).await,
+            Step::AwaitRequests { count, within } => {
+                self.origin.record.await_requests(*count, *within).await
+            }
             Step::Pause(length) | Step::Stall { at_most: length } => {
                 self.time.sleep(*length).await;
                 Ok(())

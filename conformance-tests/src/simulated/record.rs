@@ -1,13 +1,17 @@
 //! What a simulated origin has seen so far, and what its script has left over.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use core::time::Duration;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use redial_sim::VirtualTime;
 use redial_sim::net::Peer;
 
+use crate::play::LOOK_EVERY;
 use crate::request::Head;
-use crate::{BODY_KEPT, Closing, ConnectionRecord, ErrorCode, Leftover, Log, RequestRecord};
+use crate::{
+    BODY_KEPT, Closing, ConnectionRecord, ErrorCode, Leftover, Log, RequestRecord, StepError,
+};
 
 /// The log of one origin while it is written.
 #[derive(Debug)]
@@ -128,6 +132,22 @@ impl Record {
         let mut state = self.lock();
         state.claimed += 1;
         state.claimed - 1
+    }
+
+    /// Waits until so many requests have come.
+    pub(super) async fn await_requests(
+        &self,
+        count: usize,
+        within: Duration,
+    ) -> Result<(), StepError> {
+        let until = self.time.elapsed().saturating_add(within);
+        while self.lock().log.requests.len() < count {
+            if self.time.elapsed() >= until {
+                return Err(StepError::TimedOut { after: within });
+            }
+            self.time.sleep(LOOK_EVERY).await;
+        }
+        Ok(())
     }
 
     pub(super) fn body(&self, request: usize, bytes: &[u8]) {
