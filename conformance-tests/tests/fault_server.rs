@@ -13,6 +13,10 @@ use redial_conformance::{Closing, FaultServer, Leftover, Reply, Script, Step, St
 
 const GAP: Duration = Duration::from_millis(30);
 
+fn ok() -> Reply {
+    Reply::status(200).body("ok")
+}
+
 #[test]
 fn close_gives_the_end_and_no_reset_although_data_is_unread() {
     let server = one(vec![Step::ReadHead, Step::Write(b"bye".to_vec()), Step::Close]).unwrap();
@@ -94,6 +98,33 @@ fn await_close_is_met_by_a_close_or_fails() {
             if matches!(error, StepError::TimedOut { after: GAP })
     ));
     assert_eq!(unfinished.log().count("GET"), 1);
+}
+
+#[test]
+fn requests_await_each_other_or_fail() {
+    let gathered = || vec![Step::AwaitRequests { count: 2, within: SOON }, ok().step()];
+    let server = FaultServer::start(Script::requests(vec![gathered(), gathered()])).unwrap();
+    let first = send(&server, GET).unwrap();
+    first.set_read_timeout(Some(GAP)).unwrap();
+    assert!(read_exactly(&first, &ok().bytes()).is_err());
+    let second = send(&server, GET).unwrap();
+    for client in [first, second] {
+        client.set_read_timeout(Some(SOON)).unwrap();
+        read_exactly(&client, &ok().bytes()).unwrap();
+    }
+    server.finish().unwrap();
+
+    let server = FaultServer::start(Script::requests(vec![vec![
+        Step::AwaitRequests { count: 2, within: GAP },
+        ok().step(),
+    ]]));
+    let server = server.unwrap();
+    assert!(is_reset(read_all(&send(&server, GET).unwrap())));
+    assert!(matches!(
+        server.finish().unwrap_err().leftovers(),
+        [Leftover::Stopped { step: 0, error, .. }]
+            if matches!(error, StepError::TimedOut { after: GAP })
+    ));
 }
 
 #[test]
