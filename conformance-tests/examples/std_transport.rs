@@ -1,6 +1,7 @@
 //! A transport of plain `std`: a thread for each request, and a connection that speaks HTTP/1.1.
 //! `cargo run -p redial-conformance --example std_transport -- http://HOST:PORT/`
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "errors of other kinds are like the rest")]
 
 use core::time::Duration;
 use std::io::{self, BufRead as _, BufReader, Error, ErrorKind, Write as _};
@@ -69,15 +70,14 @@ impl Drop for Caller {
 fn answer(exchange: Exchange, socket: &OnceLock<TcpStream>) -> Result<Answer, TransportError> {
     let mut step = (FailureKind::ConnectTimeout, FailureKind::Connect, Delivery::Unsent);
     talk(exchange, socket, &mut step).map_err(|error| {
-        let kinds = [
-            (ErrorKind::TimedOut, step.0),
-            (ErrorKind::WouldBlock, step.0),
-            (ErrorKind::InvalidInput, FailureKind::InvalidRequest),
-            (ErrorKind::InvalidData, FailureKind::RemoteProtocol),
-            (ErrorKind::FileTooLarge, FailureKind::ResponseTooLarge),
-            (ErrorKind::ConnectionReset, FailureKind::Reset),
-        ];
-        let kind = kinds.into_iter().find(|it| it.0 == error.kind()).map_or(step.1, |it| it.1);
+        let kind = match error.kind() {
+            ErrorKind::TimedOut | ErrorKind::WouldBlock => step.0,
+            ErrorKind::InvalidInput => FailureKind::InvalidRequest,
+            ErrorKind::InvalidData => FailureKind::RemoteProtocol,
+            ErrorKind::FileTooLarge => FailureKind::ResponseTooLarge,
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe => FailureKind::Reset,
+            _ => step.1,
+        };
         TransportError::with_source(Failure::new(kind, step.2), error)
     })
 }

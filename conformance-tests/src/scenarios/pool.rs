@@ -31,7 +31,7 @@ fn limited(connections: usize, idle: usize) -> impl Fn(Setup) -> Setup {
     move |mut setup| {
         setup.pool.max_connections = connections;
         setup.pool.max_keepalive_connections = idle;
-        setup
+        setup.timeouts(|timeouts| timeouts.pool = seconds(10))
     }
 }
 
@@ -213,7 +213,7 @@ fn turns() -> Vec<Scenario> {
     vec![
         scenario("first-come-first-served", &["R-P-5"], "waiting requests are served in turn")
             .origin(Script::replies(queue.map(|_| ok())))
-            .setup(|setup| limited(1, 1)(setup).timeouts(|timeouts| timeouts.pool = seconds(10)))
+            .setup(limited(1, 1))
             .together([holds].into_iter().chain(waits))
             .sees(Sighting::Requests {
                 origin: 0,

@@ -139,7 +139,7 @@ fn writing() -> Vec<Scenario> {
             .call(Call::put("/", vec![b'x'; LARGE]).comes_to([200])),
         scenario("write-steady-reader", &["R-T-3"], "one that takes it steadily trips none either")
             .origin(Script::connections(vec![steady_reader(STEADY)]))
-            .setup(blocked)
+            .setup(move |setup| blocked(setup).timeouts(|timeouts| timeouts.write = seconds(1)))
             .call(Call::put("/", vec![b'x'; STEADY]).comes_to([200])),
     ]
 }
