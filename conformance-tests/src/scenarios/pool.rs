@@ -175,7 +175,12 @@ fn limits() -> Vec<Scenario> {
 fn presets() -> Vec<Scenario> {
     let preset = |name: &str, limits: PoolLimits, calls: usize, connections: usize, idle| {
         let within = seconds(20);
-        let full = vec![Step::AwaitRequests { count: connections, within }, ok().step()];
+        let full = vec![
+            Step::AwaitRequests { count: connections, within },
+            // One that is too many has time to come.
+            Step::Pause(millis(250)),
+            ok().step(),
+        ];
         scenario(name, &["R-C-11", "R-P-1", "R-P-2"], "the preset has these limits")
             .origin(Script::requests(vec![full; calls]))
             .setup(move |setup| {
