@@ -31,6 +31,9 @@ use crate::upstreams::lock;
 const DRAIN_BYTES: u64 = 64 * 1024;
 const DRAIN_TIME: Duration = Duration::from_millis(100);
 
+/// The attempts after the first that most policies permit at most.
+const USUAL_RETRIES: usize = 3;
+
 type SyncPolicy = dyn Policy + Send + Sync;
 
 /// A call, ready to be made.
@@ -89,6 +92,11 @@ pub(crate) enum Content {
 pub(crate) struct Read {
     pub(crate) bytes: Bytes,
     pub(crate) complete: bool,
+}
+
+impl Read {
+    /// All of a body that is empty.
+    const NOTHING: Self = Self { bytes: Bytes::new(), complete: true };
 }
 
 /// Makes a call, inside its span.
@@ -178,8 +186,11 @@ impl<'a> Run<'a> {
         let again = redial_engine::planted!(EmptyBodyAgain) && attempt.number().get() > 1;
         let body = if again { Body::empty() } else { body };
         let feed = body.feed();
-        let exchange = self.exchange(&attempt, body);
-        let Answer { response, reused } = match self.job.client.transport.send(exchange).await {
+        let Job { client, origin, timeouts, .. } = self.job;
+        // Filled in where it is: it is large, and every move is a copy.
+        let mut exchange = Exchange::new((*origin).clone(), Request::new(body), *timeouts);
+        self.fill(&mut exchange, &attempt);
+        let Answer { response, reused } = match client.transport.send(exchange).await {
             Ok(answer) => answer,
             Err(error) => return self.failed(attempt, started, error, feed),
         };
@@ -188,7 +199,10 @@ impl<'a> Run<'a> {
         let (head, body) = response.into_parts();
         if matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. }) {
             if body.is_end_stream() {
-                return self.refused(attempt, started, Head { head, outcome, reused });
+                // Nothing is left to be read.
+                let verdict = self.finish(attempt, started, outcome, reused);
+                self.keep(&verdict, Kept { head, body: Content::Read(Read::NOTHING) });
+                return verdict;
             }
             let head = Head { head, outcome, reused };
             // Most responses are final, and no call has to make room for this beforehand.
@@ -197,46 +211,35 @@ impl<'a> Run<'a> {
         match self.job.reading.read(body).await {
             Ok(body) => {
                 let verdict = self.finish(attempt, started, outcome, reused);
-                self.go_on(verdict, Some(Kept { head, body }), None)
+                self.keep(&verdict, Kept { head, body });
+                verdict
             }
             Err(error) => self.failed(attempt, started, reused_as(error, reused), feed),
         }
     }
 
-    fn exchange(&self, attempt: &Token<'a>, body: Body) -> Exchange {
-        let Job { origin, method, url, headers, timeouts, .. } = self.job;
-        let mut exchange = Exchange::new((*origin).clone(), Request::new(body), *timeouts);
-        // Filled in where it is: it is large, and every move is a copy.
+    /// What the call asks for, in a request that is empty so far.
+    fn fill(&self, exchange: &mut Exchange, attempt: &Token<'a>) {
+        let Job { method, url, headers, .. } = self.job;
         *exchange.request.method_mut() = (*method).clone();
         *exchange.request.uri_mut() = (*url).clone();
-        *exchange.request.headers_mut() = copy(headers);
+        copy(headers, exchange.request.headers_mut());
         #[cfg(redial_planted)]
         crate::planted::spoil_headers(exchange.request.headers_mut(), attempt.number().get());
         exchange.cutoff = attempt.deadline();
         exchange.fresh_connection = attempt.needs_fresh_connection();
         exchange.begun = Some(self.now);
-        exchange
-    }
-
-    /// A response whose status is retried and whose body is empty: nothing is left to be read.
-    fn refused(&mut self, mut attempt: Token<'a>, started: Timestamp, head: Head) -> Next<'a> {
-        let Head { head, outcome, reused } = head;
-        self.declare_spent(&mut attempt);
-        let verdict = self.finish(attempt, started, outcome, reused);
-        let body = Content::Read(Read { bytes: Bytes::new(), complete: true });
-        self.go_on(verdict, Some(Kept { head, body }), None)
     }
 
     /// A response whose status is retried: its body is read only as far as it is of use.
     async fn retryable(
         &mut self,
-        mut attempt: Token<'a>,
+        attempt: Token<'a>,
         started: Timestamp,
         head: Head,
         body: ResponseBody,
     ) -> Next<'a> {
         let Head { head, outcome, reused } = head;
-        self.declare_spent(&mut attempt);
         let verdict = self.finish(attempt, started, outcome, reused);
         let body = match (&verdict, self.job.reading) {
             _ if redial_engine::planted!(HeldWhileAsleep) => Content::Live(body),
@@ -246,17 +249,17 @@ impl<'a> Run<'a> {
             (_, Reading::Whole(limit)) => Content::Read(read_some(body, limit).await),
             (_, Reading::Live) => Content::Live(body),
         };
-        self.go_on(verdict, Some(Kept { head, body }), None)
+        self.keep(&verdict, Kept { head, body });
+        verdict
     }
 
     fn failed(
         &mut self,
-        mut attempt: Token<'a>,
+        attempt: Token<'a>,
         started: Timestamp,
         error: TransportError,
         feed: Option<Arc<Feed>>,
     ) -> Next<'a> {
-        self.declare_spent(&mut attempt);
         let error = match feed.and_then(|feed| feed.take_failure()) {
             Some(source) => of_the_body(&error, source),
             None => error,
@@ -264,24 +267,22 @@ impl<'a> Run<'a> {
         let failure = error.failure();
         let verdict = self.finish(attempt, started, Outcome::Failure(failure), failure.reused);
         let error = Error::of_transport(error).with_url(self.job.url);
-        self.go_on(verdict, None, Some(error))
-    }
-
-    /// R-D-5: nothing is sent again of which something was pulled.
-    fn declare_spent(&self, attempt: &mut Token<'a>) {
-        if self.job.body.is_spent() {
-            attempt.body_spent();
-        }
+        self.keep_error(&verdict, error);
+        verdict
     }
 
     /// Tells the engine what came of the attempt, and notes it down.
     fn finish(
         &mut self,
-        attempt: Token<'a>,
+        mut attempt: Token<'a>,
         started: Timestamp,
         outcome: Outcome,
         reused: bool,
     ) -> Next<'a> {
+        if self.job.body.is_spent() {
+            // R-D-5: nothing is sent again of which something was pulled.
+            attempt.body_spent();
+        }
         let now = self.look();
         let record = AttemptRecord {
             number: attempt.number().get(),
@@ -292,26 +293,29 @@ impl<'a> Run<'a> {
             wait: None,
         };
         self.watch.attempt(&record, self.history.len());
+        if self.history.len() == 1 {
+            // Where there is a second attempt there may be a third: one allocation is enough.
+            self.history.reserve(USUAL_RETRIES);
+        }
         self.history.push(record);
         let mut rng = &self.job.client.randomness;
         attempt.finish(&outcome, now, &mut lock(&self.upstream), &mut rng)
     }
 
-    /// Keeps what is to be handed over now, or may have to be later.
-    fn go_on(
-        &mut self,
-        verdict: Next<'a>,
-        response: Option<Kept>,
-        error: Option<Error>,
-    ) -> Next<'a> {
-        let last = matches!(verdict, Verdict::Done(_));
-        if last || response.is_some() {
-            self.last_response = response;
+    /// Keeps a response, which is handed over now, or may have to be later.
+    fn keep(&mut self, verdict: &Next<'a>, response: Kept) {
+        if matches!(verdict, Verdict::Done(_)) {
+            self.last_error = None;
         }
-        if last || error.is_some() {
-            self.last_error = error;
+        self.last_response = Some(response);
+    }
+
+    /// Keeps an error, beside an earlier response, which may have to be handed over instead.
+    fn keep_error(&mut self, verdict: &Next<'a>, error: Error) {
+        if matches!(verdict, Verdict::Done(_)) {
+            self.last_response = None;
         }
-        verdict
+        self.last_error = Some(error);
     }
 
     fn note(&mut self, pause: &Pause<&'a SyncPolicy>) {

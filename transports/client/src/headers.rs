@@ -27,16 +27,15 @@ pub(crate) fn with_defaults<'a>(own: &'a mut HeaderMap, defaults: &'a HeaderMap)
     own
 }
 
-/// A copy for one attempt, with room for what a transport adds: a map that is copied as a whole has
-/// none, and grows at the first header that is added.
-pub(crate) fn copy(headers: &HeaderMap) -> HeaderMap {
+/// Copies headers for one attempt into a map that is empty, with room for what a transport adds: a
+/// map that is copied as a whole has none, and grows at the first header that is added.
+pub(crate) fn copy(headers: &HeaderMap, copy: &mut HeaderMap) {
     /// `Host`, and a length.
     const ADDED: usize = 2;
-    let mut copy = HeaderMap::with_capacity(headers.len() + ADDED);
+    copy.reserve(headers.len() + ADDED);
     for (name, value) in headers {
         copy.append(name, value.clone());
     }
-    copy
 }
 
 /// Refuses what no transport can send in good order, and leaves the framing to the transport: a
