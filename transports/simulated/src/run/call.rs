@@ -73,14 +73,12 @@ async fn make(world: Arc<World>, client: Client, index: u32, plan: CallPlan) {
         0 => Some(watched.await),
         cancel => race(watched, time.sleep(millis(cancel))).await,
     };
-    {
-        let mut inner = world.lock();
-        match &result {
-            Some(result) => inner.referee.result(index, result, &response_body(index)),
-            None => inner.referee.cancelled(index, world.now()),
-        }
+    let mut inner = world.lock();
+    match &result {
+        Some(result) => inner.referee.result(index, result, &response_body(index)),
+        None => inner.referee.cancelled(index, world.now()),
     }
-    world.over();
+    inner.over();
 }
 
 fn request(world: &Arc<World>, client: &Client, index: u32, plan: CallPlan) -> RequestBuilder {

@@ -3,6 +3,7 @@
 mod bytes;
 mod call;
 mod calm;
+mod clients;
 mod messages;
 mod watched;
 mod world;
@@ -11,20 +12,13 @@ use core::fmt;
 use core::time::Duration;
 use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
-use redial_client::{Client, ClientBuilder, HeadLimit, Protocol, Settings, Transport};
-use redial_engine::Budget;
-use redial_hyper::HyperTransport;
+use redial_client::{Client, ClientBuilder, Transport};
 
-use self::bytes::{Network, Origin};
-use self::messages::Messages;
-use self::watched::Watched;
+use self::clients::Makes;
 use self::world::World;
 use crate::executor::{Executor, VirtualTime};
-use crate::message::MessageTransport;
-use crate::net::Virtual;
-use crate::referee::{Coverage, DEFAULT, HOME, Invariant, Violation};
-use crate::scenario::{Level, Scenario, millis};
+use crate::referee::{Coverage, Invariant, Violation};
+use crate::scenario::{Scenario, millis};
 use crate::trace::Trace;
 
 /// What a run came to.
@@ -105,21 +99,8 @@ impl<'a> Simulation<'a> {
             time.make_timers_late(millis(scenario.late), scenario.seed.stream("late"));
         }
         let world = World::new(scenario, trace, time.clone());
-        let made = match scenario.level {
-            Level::Messages => Ok(Made::messages(&world)),
-            Level::Bytes => Made::bytes(&world, Protocol::Http1),
-            Level::Http2 => Made::bytes(&world, Protocol::Http2PriorKnowledge),
-        };
-        let made = made.and_then(|Made { transport, network }| {
-            let transport = match front {
-                Some(front) => front(transport, time.clone()),
-                None => transport,
-            };
-            let origin = network.as_ref().map(|(_, origin)| Arc::clone(origin));
-            let transport = Watched::new(transport, &world, origin);
-            Ok((client(scenario, transport, &world, tamper)?, network))
-        });
-        match made {
+        let makes = Makes { world: &world, client: tamper, front };
+        match makes.make() {
             Ok((client, network)) => {
                 carry_out(&mut executor, &world, &client, scenario);
                 calm::come_to_rest(&mut executor, &world, client, network.as_ref());
@@ -137,69 +118,6 @@ impl fmt::Debug for Simulation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulation").field("scenario", &self.scenario).finish_non_exhaustive()
     }
-}
-
-/// The largest head that the client takes: the least limit that there is, to be exceeded quickly.
-const HEAD_LIMIT: usize = 8 * 1024;
-
-type AnyError = Box<dyn core::error::Error>;
-
-/// A transport of the level that a scenario asks for, and what is behind it.
-struct Made {
-    transport: Box<dyn Transport>,
-    network: Option<(Virtual, Arc<Origin>)>,
-}
-
-impl Made {
-    fn messages(world: &Arc<World>) -> Self {
-        let transport = MessageTransport::new(world.time().clone(), Messages::new(world));
-        Self { transport: Box::new(transport), network: None }
-    }
-
-    /// The real transport, on virtual sockets.
-    fn bytes(world: &Arc<World>, protocol: Protocol) -> Result<Self, AnyError> {
-        let origin = Origin::new(world);
-        let host = Arc::new(Network(Arc::clone(&origin)));
-        let network = Virtual::new(world.time().clone(), host);
-        let mut settings = Settings::default();
-        settings.limits.max_connections = world.scenario().connections as usize;
-        settings.limits.max_keepalive_connections = world.scenario().idle as usize;
-        settings.protocol = protocol;
-        settings.max_head_bytes = HeadLimit::new(HEAD_LIMIT);
-        let transport = HyperTransport::new(network.clone(), settings)?;
-        Ok(Self { transport: Box::new(transport), network: Some((network, origin)) })
-    }
-}
-
-/// The client that the scenario asks for.
-fn client(
-    scenario: &Scenario,
-    transport: Watched,
-    world: &Arc<World>,
-    tamper: Option<TamperWithClient<'_>>,
-) -> Result<Client, AnyError> {
-    let budget = match scenario.budget {
-        Some(plan) => plan.budget()?,
-        None => Budget::UNLIMITED,
-    };
-    let builder = Client::builder(transport)
-        .policy(scenario.policy.policy()?)
-        .budget(budget)
-        .hints(scenario.policy.hints())
-        .seed(scenario.seed.0)
-        .base_url(call::HOME)
-        .observer(Arc::clone(world) as _);
-    let builder = if scenario.defaults {
-        let (name, value) = (HeaderName::from_static(DEFAULT), HeaderValue::from_static(HOME));
-        builder.default_header(name, value)
-    } else {
-        builder
-    };
-    let builder = match tamper {
-        Some(tamper) => tamper(builder),
-        None => builder,
-    };
-    Ok(builder.build()?)
 }
 
 fn carry_out(executor: &mut Executor, world: &Arc<World>, client: &Client, scenario: &Scenario) {

@@ -10,24 +10,20 @@ use super::world::{NOBODY, World};
 use crate::referee::SEND;
 
 /// Tells the referee of every send, and hands it on.
-pub(super) struct Watched {
-    inner: Box<dyn Transport>,
+pub(super) struct Watched<T> {
+    inner: T,
     world: Arc<World>,
     /// The server that has to know which send a request is, where every byte is simulated.
     origin: Option<Arc<Origin>>,
 }
 
-impl Watched {
-    pub(super) fn new(
-        inner: Box<dyn Transport>,
-        world: &Arc<World>,
-        origin: Option<Arc<Origin>>,
-    ) -> Self {
+impl<T> Watched<T> {
+    pub(super) fn new(inner: T, world: &Arc<World>, origin: Option<Arc<Origin>>) -> Self {
         Self { inner, world: Arc::clone(world), origin }
     }
 }
 
-impl Transport for Watched {
+impl<T: Transport> Transport for Watched<T> {
     fn name(&self) -> &'static str {
         self.inner.name()
     }
@@ -60,5 +56,30 @@ impl Transport for Watched {
 
     fn close(&self) {
         self.inner.close();
+    }
+}
+
+/// A transport of any kind, in front of which another one may stand.
+pub(super) struct Any(pub(super) Box<dyn Transport>);
+
+impl Transport for Any {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+
+    fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
+        self.0.send(exchange)
+    }
+
+    fn clock(&self) -> &dyn Clock {
+        self.0.clock()
+    }
+
+    fn pool(&self) -> PoolFigures {
+        self.0.pool()
+    }
+
+    fn close(&self) {
+        self.0.close();
     }
 }

@@ -95,13 +95,6 @@ impl World {
         self.calm.load(Ordering::Relaxed)
     }
 
-    /// A call is over.
-    pub(super) fn over(&self) {
-        let mut inner = self.lock();
-        inner.open -= 1;
-        inner.tell();
-    }
-
     pub(super) fn violated(&self, invariant: Invariant, what: String) {
         let mut inner = self.lock();
         inner.referee.violated(invariant, None, what);
@@ -165,6 +158,12 @@ fn faults(scenario: &Scenario) -> Vec<Vec<Option<Fault>>> {
 }
 
 impl Inner {
+    /// A call is over.
+    pub(super) fn over(&mut self) {
+        self.open -= 1;
+        self.tell();
+    }
+
     /// Wakes whoever waits for the end.
     pub(super) fn tell(&mut self) {
         if (self.open == 0 || self.referee.is_violated())

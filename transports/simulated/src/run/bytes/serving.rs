@@ -12,8 +12,8 @@ use redial_client::{Clock as _, race};
 use super::Origin;
 use super::incoming::{Head, Incoming};
 use crate::referee::Invariant;
-use crate::run::HEAD_LIMIT;
 use crate::run::call::response_body;
+use crate::run::clients::HEAD_LIMIT;
 use crate::run::world::NOBODY;
 use crate::scenario::{Fault, millis};
 
