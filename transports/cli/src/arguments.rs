@@ -94,7 +94,7 @@ pub struct ConformArguments {
     /// Only scenarios with this in their ids, or that prove the requirement of this id.
     #[arg(long, value_name = "TEXT")]
     pub(crate) filter: Option<String>,
-    /// Where to write the report as JSON.
+    /// Where to write the report as JSON; - for standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Lists the scenarios, and plays none.
@@ -146,7 +146,7 @@ pub(crate) struct SendArguments {
     /// Writes the response's head before its body.
     #[arg(short = 'i', long)]
     pub(crate) include: bool,
-    /// Where to write the history as JSON.
+    /// Where to write the history as JSON; - for standard output, after the body.
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// Speaks HTTP/1.1 alone.

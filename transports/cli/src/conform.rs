@@ -13,7 +13,7 @@ use redial_conformance::{Report, Scenario, Subject, coverage, run, scenarios};
 
 use crate::Failure;
 pub use crate::arguments::ConformArguments;
-use crate::report::ReportFile;
+use crate::report::{ReportFile, show};
 use crate::streams::say;
 
 /// Plays the suite, or says what it proves, and answers the exit code.
@@ -45,7 +45,8 @@ pub fn play(arguments: &ConformArguments, scenarios: Vec<Scenario>) -> Result<Ex
     let json = arguments.json.as_deref().map(open).transpose()?;
     let began = Instant::now();
     let report = watched(&columns::named(&arguments.transport), &scenarios);
-    let shown = say(format_args!("{}", page::draw(&report, began.elapsed())));
+    let page = page::draw(&report, began.elapsed());
+    let shown = show(json.as_ref(), format_args!("{page}"));
     if let Some(mut json) = json {
         json.write(&report)?;
     }

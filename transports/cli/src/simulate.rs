@@ -18,7 +18,7 @@ use self::contests::Contests;
 use self::fleets::Fleets;
 use self::plot::Format;
 use crate::Failure;
-use crate::report::ReportFile;
+use crate::report::{ReportFile, show};
 use crate::streams::say;
 
 /// The built-in scenarios of fleets.
@@ -46,7 +46,10 @@ pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure
     if arguments.check_determinism {
         compare(&played.fingerprint(), &play.once().fingerprint())?;
     }
-    say(format_args!("{}\n", played.table().trim_end()))?;
+    show(json.as_ref(), format_args!("{}\n", played.table().trim_end()))?;
+    if arguments.check_determinism && played.violation().is_none() {
+        show(json.as_ref(), format_args!("\nplayed twice, and the same in both\n"))?;
+    }
     if let Some(mut file) = json {
         played.write_json(&mut file)?;
     }
@@ -55,12 +58,7 @@ pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure
     }
     match played.violation() {
         Some(violation) => Err(Failure::failed(violation)),
-        None => {
-            if arguments.check_determinism {
-                say(format_args!("\nplayed twice, and the same in both\n"))?;
-            }
-            Ok(ExitCode::SUCCESS)
-        }
+        None => Ok(ExitCode::SUCCESS),
     }
 }
 

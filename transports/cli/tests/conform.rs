@@ -120,6 +120,17 @@ fn the_report_is_written_as_json() {
 }
 
 #[test]
+fn standard_output_is_the_reports_by_a_dash() {
+    let output =
+        redial(&["--transport", "tokio", "--filter", "decisions/status-404", "--json", "-"]);
+    assert_eq!(output.status.code(), Some(0), "{}", shown(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
+    assert_eq!(report["counts"]["failed"], 0);
+    let table = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(table.contains("decisions/status-404"), "{table}");
+}
+
+#[test]
 fn a_file_that_cannot_be_written_is_3_before_anything_is_played() {
     let output = redial(&["--json", "/nonexistent/directory/report.json"]);
     assert_eq!(output.status.code(), Some(3));

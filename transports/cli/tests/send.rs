@@ -2,7 +2,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may panic")]
 
 use core::time::Duration;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use redial_conformance::{FaultServer, Log, Reply, Script, Step};
@@ -167,6 +167,16 @@ fn a_report_that_cannot_be_written_is_said_before_anything_is_sent() {
     assert_eq!(output.status.code(), Some(2), "{}", text(&output.stderr));
     let log = origin.finish().expect("nothing was to be asked for");
     assert_eq!(log.connections().len(), 0);
+}
+
+#[test]
+fn a_report_goes_to_standard_output_by_a_dash() {
+    let origin = FaultServer::start(Script::replies([Reply::status(204)])).expect("an origin");
+    let output = send(&[&origin.url("/"), "--report", "-"]);
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
+    assert_eq!(report["ended"], json!({ "status": 204 }));
+    assert_eq!(output.status.code(), Some(0));
+    assert!(!Path::new("-").exists());
 }
 
 #[test]

@@ -75,6 +75,16 @@ fn two_plays_are_compared_on_demand() {
 }
 
 #[test]
+fn standard_output_is_the_figures_by_a_dash() {
+    let output = simulate(&["ratelimit", "--clients", "50", "--check-determinism", "--json", "-"]);
+    assert_eq!(output.status.code(), Some(0));
+    let json: Value = serde_json::from_slice(&output.stdout).expect("JSON and nothing else");
+    assert_eq!(json["scenario"], "ratelimit");
+    let table = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(table.ends_with("played twice, and the same in both\n"), "{table}");
+}
+
+#[test]
 fn figures_are_written_as_json() {
     let path = file("figures.json");
     let shown = shown(&["collapse", "--json", text(&path)]);

@@ -27,7 +27,7 @@ pub(crate) struct SimulateArguments {
     /// Draws load, goodput and retries over time; .svg or .png.
     #[arg(long, value_name = "FILE")]
     pub(crate) plot: Option<PathBuf>,
-    /// Where to write the figures as JSON.
+    /// Where to write the figures as JSON; - for standard output.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Plays everything twice, and fails where the two differ.
