@@ -124,18 +124,20 @@ fn frames() -> Vec<Declaration> {
         Declaration::new(id, REFUSED)
             .instead(|it| nth_attempt(it, 0, (FailureKind::Closed, Delivery::Unknown)))
     };
+    let not_waited_for = |id: &str| {
+        Declaration::new(id, NOT_WAITED_FOR).at_times().instead(|mut it| {
+            it.sightings = vec![Sighting::Connections { origin: 0, count: Count::AtMost(20) }];
+            it
+        })
+    };
     vec![
         malformed("http2/data-on-an-idle-stream"),
         malformed("http2/headers-on-stream-0"),
         malformed("http2/window-update-of-0"),
         malformed("http2/frame-too-large"),
         malformed("http2/settings-of-a-wrong-length"),
-        Declaration::new("http2/shared-while-it-is-opened", NOT_WAITED_FOR).at_times().instead(
-            |mut it| {
-                it.sightings = vec![Sighting::Connections { origin: 0, count: Count::AtMost(20) }];
-                it
-            },
-        ),
+        not_waited_for("http2/shared-while-it-is-opened"),
+        not_waited_for("tls/together-by-alpn"),
         unrepeatable("http2/refused-stream-of-a-post"),
         unrepeatable("http2/go-away-with-an-error"),
         Declaration::new("http2/refused-stream", REFUSED)

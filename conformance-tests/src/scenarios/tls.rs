@@ -26,6 +26,15 @@ fn trusted() -> Vec<Scenario> {
     let twice = |scenario: Scenario| {
         scenario.call(Call::get("/").comes_to([200])).call(Call::get("/").comes_to([200]))
     };
+    // Each is answered when all have come.
+    let together = |count, protocols: &[&str]| {
+        let answer = vec![Step::AwaitRequests { count, within: seconds(20) }, ok().step()];
+        Script::requests(vec![answer; count])
+            .secured(Tls::new(Certificate::Good).alpn(protocols.iter().copied()))
+    };
+    let patient = |setup: Setup| {
+        setup.timeouts(|timeouts| (timeouts.read, timeouts.pool) = (seconds(20), seconds(20)))
+    };
     let over = |protocol: Protocol| move |setup| Setup { protocol, ..setup };
     vec![
         twice(
@@ -70,6 +79,26 @@ fn trusted() -> Vec<Scenario> {
                 .origin(Script::replies([ok(), ok()]).secured(Tls::new(Certificate::Good))),
         )
         .sees(Sighting::Alpn { origin: 0, protocol: None }),
+        scenario(
+            "together-by-alpn",
+            &["R-C-5", "R-P-6"],
+            "calls that begin before anybody knows that it is HTTP/2 share its connection",
+        )
+        .origin(together(20, &BOTH))
+        .setup(patient)
+        .together((0..20).map(|_| Call::get("/").comes_to([200])))
+        .sees_connections(1)
+        .sees_requests(20),
+        scenario(
+            "together-over-http1",
+            &["R-C-5", "R-P-1"],
+            "and where it is not, each has a connection of its own",
+        )
+        .origin(together(5, &["http/1.1"]))
+        .setup(patient)
+        .together((0..5).map(|_| Call::get("/").comes_to([200])))
+        .sees_connections(5)
+        .sees_requests(5),
         scenario("retried-over-it", &["R-C-5", "R-D-2"], "a status is retried over TLS as without")
             .origin(Script::replies([status(503), ok()]).secured(Tls::new(Certificate::Good)))
             .call(Call::get("/").comes_to([503, 200])),
