@@ -1,5 +1,7 @@
 //! What the server saw its clients do.
 
+mod writing;
+
 use core::net::SocketAddr;
 use core::time::Duration;
 

@@ -8,9 +8,7 @@ use std::time::Instant;
 
 use crate::peek::peek_end;
 use crate::request::Head;
-use crate::{
-    BODY_KEPT, Closing, ConnectionRecord, ErrorCode, Leftover, Log, RequestRecord, TlsRecord,
-};
+use crate::{Closing, ErrorCode, Leftover, Log, TlsRecord};
 
 /// How far a server has come. Each phase follows the one before it and none returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -135,19 +133,9 @@ impl Shared {
         let accepted = self.started.elapsed();
         let mut state = self.lock();
         drop_ended(&mut state);
-        let index = state.log.connections.len();
+        let open = state.open.len() + 1;
+        let index = state.log.connected(peer, accepted, open);
         state.open.push((index, Arc::downgrade(stream)));
-        state.log.peak_open = state.log.peak_open.max(state.open.len());
-        state.log.connections.push(ConnectionRecord {
-            peer,
-            accepted,
-            tls: None,
-            closed: None,
-            ended: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            peak_requests: 0,
-        });
         index
     }
 
@@ -156,10 +144,7 @@ impl Shared {
         let ended = self.started.elapsed();
         let mut state = self.lock();
         state.open.retain(|(index, _)| *index != connection);
-        if let Some(record) = state.log.connections.get_mut(connection) {
-            record.closed.get_or_insert(closing);
-            record.ended.get_or_insert(ended);
-        }
+        state.log.disconnected(connection, closing, ended);
     }
 
     /// Records how a TLS handshake ended.
@@ -169,34 +154,26 @@ impl Shared {
         record: impl FnOnce(Duration) -> TlsRecord,
     ) {
         let ended = self.started.elapsed();
-        if let Some(connection) = self.lock().log.connections.get_mut(connection) {
-            connection.tls = Some(record(ended));
-        }
+        self.lock().log.shook_hands(connection, record(ended));
     }
 
     /// Records how many requests are on a connection now.
     pub(crate) fn requests_open(&self, connection: usize, count: usize) {
-        if let Some(record) = self.lock().log.connections.get_mut(connection) {
-            record.peak_requests = record.peak_requests.max(count);
-        }
+        self.lock().log.requests_open(connection, count);
     }
 
     pub(crate) fn received(&self, connection: usize, count: usize) {
-        if let Some(record) = self.lock().log.connections.get_mut(connection) {
-            record.bytes_in += count as u64;
-        }
+        self.lock().log.received(connection, count);
     }
 
     pub(crate) fn sent(&self, connection: usize, count: usize) {
-        if let Some(record) = self.lock().log.connections.get_mut(connection) {
-            record.bytes_out += count as u64;
-        }
+        self.lock().log.sent(connection, count);
     }
 
     /// Records a request whose head has arrived and says which one it is.
     pub(crate) fn request(&self, connection: usize, stream: Option<u32>, head: Head) -> usize {
         let arrived = self.started.elapsed();
-        let request = push_request(&mut self.lock(), connection, stream, arrived, head);
+        let request = self.lock().log.requested(connection, stream, arrived, head);
         self.changed.notify_all();
         request
     }
@@ -213,41 +190,30 @@ impl Shared {
         let mut state = self.lock();
         let list = state.claimed;
         state.claimed += 1;
-        let request = push_request(&mut state, connection, stream, arrived, head);
+        let request = state.log.requested(connection, stream, arrived, head);
         drop(state);
         self.changed.notify_all();
         (request, list)
     }
 
     pub(crate) fn body(&self, request: usize, bytes: &[u8]) {
-        if let Some(record) = self.lock().log.requests.get_mut(request) {
-            let room = BODY_KEPT.saturating_sub(record.body.len());
-            record.body.extend_from_slice(bytes.get(..room).unwrap_or(bytes));
-            record.body_length += bytes.len() as u64;
-        }
+        self.lock().log.body(request, bytes);
     }
 
     pub(crate) fn complete(&self, request: usize) {
         let ended = self.started.elapsed();
-        if let Some(record) = self.lock().log.requests.get_mut(request) {
-            record.complete = true;
-            record.ended.get_or_insert(ended);
-        }
+        self.lock().log.complete(request, ended);
     }
 
     /// Records whether the server acts on a request.
     pub(crate) fn processed(&self, request: usize, processed: bool) {
-        if let Some(record) = self.lock().log.requests.get_mut(request) {
-            record.processed = processed;
-        }
+        self.lock().log.acts_on(request, processed);
     }
 
     /// Records that the client has reset the stream of a request.
     pub(crate) fn reset(&self, request: usize, code: ErrorCode) {
         let at = self.started.elapsed();
-        if let Some(record) = self.lock().log.requests.get_mut(request) {
-            record.reset.get_or_insert((at, code));
-        }
+        self.lock().log.reset(request, at, code);
     }
 
     /// The state, even after a thread has panicked while it held the lock: every change to it is
@@ -255,31 +221,6 @@ impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn push_request(
-    state: &mut State,
-    connection: usize,
-    stream: Option<u32>,
-    arrived: Duration,
-    head: Head,
-) -> usize {
-    let index = state.log.requests.len();
-    state.log.requests.push(RequestRecord {
-        connection,
-        stream,
-        arrived,
-        method: head.method,
-        target: head.target,
-        headers: head.headers,
-        body: Vec::new(),
-        body_length: 0,
-        complete: false,
-        ended: None,
-        processed: false,
-        reset: None,
-    });
-    index
 }
 
 /// Takes the connections that their clients have ended from the open ones.

@@ -9,9 +9,7 @@ use redial_sim::net::Peer;
 
 use crate::play::LOOK_EVERY;
 use crate::request::Head;
-use crate::{
-    BODY_KEPT, Closing, ConnectionRecord, ErrorCode, Leftover, Log, RequestRecord, StepError,
-};
+use crate::{Closing, ErrorCode, Leftover, Log, StepError};
 
 /// The log of one origin while it is written.
 #[derive(Debug)]
@@ -65,19 +63,10 @@ impl Record {
         let accepted = self.time.elapsed();
         let mut state = self.lock();
         state.drop_ended();
-        let index = state.log.connections.len();
+        let open = state.open.len() + 1;
+        let nobody = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let index = state.log.connected(nobody, accepted, open);
         state.open.push((index, peer));
-        state.log.peak_open = state.log.peak_open.max(state.open.len());
-        state.log.connections.push(ConnectionRecord {
-            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            accepted,
-            tls: None,
-            closed: None,
-            ended: None,
-            bytes_in: 0,
-            bytes_out: 0,
-            peak_requests: 0,
-        });
         index
     }
 
@@ -85,46 +74,23 @@ impl Record {
         let ended = self.time.elapsed();
         let mut state = self.lock();
         state.open.retain(|(index, _)| *index != connection);
-        if let Some(record) = state.log.connections.get_mut(connection) {
-            record.closed.get_or_insert(closing);
-            record.ended.get_or_insert(ended);
-        }
+        state.log.disconnected(connection, closing, ended);
     }
 
     pub(super) fn received(&self, connection: usize, count: usize) {
-        if let Some(record) = self.lock().log.connections.get_mut(connection) {
-            record.bytes_in += count as u64;
-        }
+        self.lock().log.received(connection, count);
     }
 
     pub(super) fn sent(&self, connection: usize, count: usize) {
-        if let Some(record) = self.lock().log.connections.get_mut(connection) {
-            record.bytes_out += count as u64;
-        }
+        self.lock().log.sent(connection, count);
     }
 
     /// A request's head has come. Answers which request it is.
     pub(super) fn request(&self, connection: usize, stream: Option<u32>, head: Head) -> usize {
         let arrived = self.time.elapsed();
         let mut state = self.lock();
-        if let Some(record) = state.log.connections.get_mut(connection) {
-            record.peak_requests = record.peak_requests.max(1);
-        }
-        state.log.requests.push(RequestRecord {
-            connection,
-            stream,
-            arrived,
-            method: head.method,
-            target: head.target,
-            headers: head.headers,
-            body: Vec::new(),
-            body_length: 0,
-            complete: false,
-            ended: None,
-            processed: false,
-            reset: None,
-        });
-        state.log.requests.len() - 1
+        state.log.requests_open(connection, 1);
+        state.log.requested(connection, stream, arrived, head)
     }
 
     /// The next list of a script by request. Answers which one it is.
@@ -151,41 +117,28 @@ impl Record {
     }
 
     pub(super) fn body(&self, request: usize, bytes: &[u8]) {
-        if let Some(record) = self.lock().log.requests.get_mut(request) {
-            let room = BODY_KEPT.saturating_sub(record.body.len());
-            record.body.extend_from_slice(bytes.get(..room.min(bytes.len())).unwrap_or(bytes));
-            record.body_length += bytes.len() as u64;
-        }
+        self.lock().log.body(request, bytes);
     }
 
     pub(super) fn complete(&self, request: usize) {
         let ended = self.time.elapsed();
-        if let Some(record) = self.lock().log.requests.get_mut(request) {
-            record.complete = true;
-            record.ended.get_or_insert(ended);
-        }
+        self.lock().log.complete(request, ended);
     }
 
     /// Whether the origin acts on a request.
     pub(super) fn processed(&self, request: usize, processed: bool) {
-        if let Some(record) = self.lock().log.requests.get_mut(request) {
-            record.processed = processed;
-        }
+        self.lock().log.acts_on(request, processed);
     }
 
     /// How many requests are on a connection now.
     pub(super) fn requests_open(&self, connection: usize, count: usize) {
-        if let Some(record) = self.lock().log.connections.get_mut(connection) {
-            record.peak_requests = record.peak_requests.max(count);
-        }
+        self.lock().log.requests_open(connection, count);
     }
 
     /// The client has reset the stream of a request.
     pub(super) fn reset(&self, request: usize, code: ErrorCode) {
         let at = self.time.elapsed();
-        if let Some(record) = self.lock().log.requests.get_mut(request) {
-            record.reset.get_or_insert((at, code));
-        }
+        self.lock().log.reset(request, at, code);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
