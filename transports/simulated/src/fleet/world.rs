@@ -34,9 +34,9 @@ pub(super) enum Stage<'a> {
     /// There is none in this slot.
     Free,
     /// Its request is on the way, and the answer will take so long to come back.
-    OnTheWay(Attempt<&'a StandardPolicy>, u64),
+    OnTheWay(Token<'a>, u64),
     /// Its attempt comes to this when it goes on.
-    Answered(Attempt<&'a StandardPolicy>, Outcome),
+    Answered(Token<'a>, Outcome),
     /// It waits.
     Paused(Pause<&'a StandardPolicy>),
 }
@@ -76,6 +76,10 @@ pub(super) struct Open<'s, 'a> {
     pub(super) upstream: &'s mut Upstream,
 }
 
+/// An attempt under way.
+type Token<'a> = Attempt<&'a StandardPolicy>;
+
+/// What is next of a call, where it need not wait for it.
 pub(super) type Next<'a> = Option<Action<&'a StandardPolicy>>;
 
 impl<'a> World<'a> {
@@ -172,12 +176,7 @@ impl<'a> World<'a> {
 
     /// Sends a request.
     #[inline]
-    fn send(
-        &mut self,
-        open: &mut Open<'_, 'a>,
-        attempt: Attempt<&'a StandardPolicy>,
-        now: Timestamp,
-    ) -> Next<'a> {
+    fn send(&mut self, open: &mut Open<'_, 'a>, attempt: Token<'a>, now: Timestamp) -> Next<'a> {
         let slot = &mut *open.slot;
         self.checks.sends(&attempt, slot.sent, (now, slot.call));
         slot.sent += 1;
@@ -199,12 +198,7 @@ impl<'a> World<'a> {
     }
 
     /// A request takes its time to the server, and may overtake others.
-    fn put_on_the_way(
-        &mut self,
-        open: &mut Open<'_, 'a>,
-        attempt: Attempt<&'a StandardPolicy>,
-        now: Timestamp,
-    ) {
+    fn put_on_the_way(&mut self, open: &mut Open<'_, 'a>, attempt: Token<'a>, now: Timestamp) {
         let network = &self.scenario.server.network;
         let (way, way_back) = (network.draw(&mut self.network), network.draw(&mut self.network));
         let arrives = after(now, way);
@@ -225,7 +219,7 @@ impl<'a> World<'a> {
     fn expect(
         &mut self,
         open: &mut Open<'_, 'a>,
-        attempt: Attempt<&'a StandardPolicy>,
+        attempt: Token<'a>,
         answer: Answer,
         way_back: u64,
         now: Timestamp,
@@ -245,11 +239,7 @@ impl<'a> World<'a> {
 
     /// When the caller stops waiting for an answer to what it sent, and what that is.
     #[inline]
-    fn cutoff(
-        &self,
-        attempt: &Attempt<&'a StandardPolicy>,
-        now: Timestamp,
-    ) -> Option<(Timestamp, Outcome)> {
+    fn cutoff(&self, attempt: &Token<'a>, now: Timestamp) -> Option<(Timestamp, Outcome)> {
         let silence = after(now, self.silence);
         let outcome = |kind| Outcome::failure(kind, Delivery::Unknown);
         match attempt.deadline() {
@@ -265,7 +255,7 @@ impl<'a> World<'a> {
     fn answered(
         &mut self,
         open: &mut Open<'_, 'a>,
-        attempt: Attempt<&'a StandardPolicy>,
+        attempt: Token<'a>,
         at: Timestamp,
         outcome: Outcome,
     ) {
@@ -277,7 +267,7 @@ impl<'a> World<'a> {
     fn finish(
         &mut self,
         open: &mut Open<'_, 'a>,
-        attempt: Attempt<&'a StandardPolicy>,
+        attempt: Token<'a>,
         outcome: Outcome,
         now: Timestamp,
     ) -> Next<'a> {
