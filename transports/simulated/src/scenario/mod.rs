@@ -1,5 +1,6 @@
 //! What a simulated run is made of: data, drawn from a seed, written as one line and read again.
 
+mod bounds;
 mod expand;
 mod fault;
 mod follow;

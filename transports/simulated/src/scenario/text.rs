@@ -142,6 +142,7 @@ impl FromStr for Scenario {
             let (key, value) = word.split_once('=').ok_or(Unreadable("key=value"))?;
             scenario.set(key, value)?;
         }
+        scenario.check()?;
         Ok(scenario)
     }
 }
