@@ -148,40 +148,87 @@ fn after_a_fault_work_is_slow_at_first() {
 fn what_makes_no_sense_is_refused_and_the_place_is_said() {
     let whole =
         "title = 't'\nduration = '1s'\nload = { rate = 1.0 }\ncontender = [{ name = 'c' }]\n";
+    let server = |model: &str| format!("{whole}[server]\n{model}");
+    let load = |load: &str| whole.replace("rate = 1.0", load);
     for (wrong, said) in [
         (whole.replace("title", "titel"), "line 1, column 1"),
-        (format!("{whole}[server]\nworker = 1"), "line 6, column 1"),
+        (whole.replace("'t'", "''"), "title"),
+        (whole.replace("'t'", "\"two\\nlines\""), "title"),
+        (server("worker = 1"), "line 6, column 1"),
+        (server("workers = 0"), "server.workers"),
+        (server("workers = 4_000_000_000"), "server.workers"),
+        (server("queue = 1"), "server.queue"),
+        (server("service = { uniform = { from = '2s', to = '1s' } }"), "server.service.uniform"),
+        (server("network = { log_normal = { median = '1s', sigma = nan } }"), "sigma"),
+        (server("rate_limit = { requests = 1, per = '0s' }"), "server.rate_limit"),
+        (server("slow_start = { from_percent = 0, over = '1s' }"), "slow_start"),
+        (server("faults = [{ kind = 'odd', from = '1s', until = '2s' }]"), "odd"),
+        (server("faults = [{ kind = 'silent', from = '2s', until = '1s' }]"), "ends"),
         (
-            format!("{whole}[server]\nfaults = [{{ kind = 'odd', from = '1s', until = '2s' }}]"),
-            "odd",
+            server("faults = [{ kind = 'errors', status = 100, from = '1s', until = '2s' }]"),
+            "200 to 999",
         ),
-        (format!("{whole}[server]\nworkers = 0"), "server.workers"),
-        (format!("{whole}[server]\nqueue = 1"), "server.queue"),
         (
-            format!("{whole}[server]\nrate_limit = {{ requests = 1, per = '0s' }}"),
-            "server.rate_limit",
-        ),
-        (
-            format!("{whole}[server]\nslow_start = {{ from_percent = 0, over = '1s' }}"),
-            "slow_start",
-        ),
-        (
-            format!("{whole}[server]\nfaults = [{{ kind = 'silent', from = '2s', until = '1s' }}]"),
-            "ends",
+            server(
+                "faults = [{ kind = 'refuses', from = '2s', until = '4s' },
+                           { kind = 'silent', from = '1s', until = '3s' }]",
+            ),
+            "two windows overlap",
         ),
         (whole.replace("'1s'", "'0s'"), "duration"),
-        (whole.replace("1.0", "-1.0"), "rate"),
-        (whole.replace("rate = 1.0", "rat = 1.0"), "load"),
+        (whole.replace("'1s'", "'1000y'"), "duration"),
+        (load("rate = -1.0"), "rate"),
+        (load("rate = nan"), "rate"),
+        (load("rat = 1.0"), "load"),
+        (load("every = '0s'"), "load.every"),
+        (load("rate = 1.0, spikes = [{ from = '2s', until = '1s', rate = 1.0 }]"), "ends"),
+        (
+            load(
+                "rate = 1.0, spikes = [{ from = '1s', until = '3s', rate = 1.0 },
+                                       { from = '2s', until = '4s', rate = 2.0 }]",
+            ),
+            "two overlap",
+        ),
         (whole.replace("[{ name = 'c' }]", "[]"), "contender"),
         (whole.replace("'c' }", "'c' }, { name = 'c' }"), "same name"),
         (whole.replace("'c'", "'c', policy = { max_attempts = 0 }"), "0 attempts"),
         (whole.replace("'c'", "'c', policy = { tries = 1 }"), "tries"),
+        (whole.replace("'c'", "'c', timeouts = { read = '1000y' }"), "timeouts.read"),
+        (whole.replace("'c'", "' '"), "contender.name"),
         (format!("clients = 0\n{whole}"), "clients"),
     ] {
         let error = Scenario::from_toml(&wrong).expect_err(&wrong).to_string();
         assert!(error.contains(said), "{error}");
         assert!(!error.contains('\n'), "one line: {error}");
     }
+}
+
+#[test]
+fn stalls_that_follow_on_each_other_are_one_in_whatever_order() {
+    let model = "service = { fixed = '1ms' }\n\
+                 faults = [{ kind = 'stalls', from = '20ms', until = '30ms' },\
+                           { kind = 'stalls', from = '10ms', until = '20ms' }]";
+    assert_eq!(answers(model, &[9, 15, 30]), [(Some(10), OK), (Some(31), OK), (Some(31), OK)]);
+}
+
+#[test]
+fn a_run_in_which_time_stands_still_is_broken_off() {
+    let scenario = Scenario::from_toml(
+        r#"
+        title = "refused at once, again and again"
+        duration = "5s"
+        load = { every = "0s" }
+        contender = [{ name = "no retry", policy = { max_attempts = 1 } }]
+        [server]
+        service = { fixed = "10ms" }
+        faults = [{ kind = "errors", from = "1s", until = "2s" }]
+        "#,
+    )
+    .expect("a scenario that makes sense");
+    let report = fleet::run(&scenario, &scenario.contenders[0], Seed(1), &mut |_| {});
+    let violation = report.violation.expect("no end").to_string();
+    assert!(violation.starts_with("at 1s"), "{violation}");
+    assert!(violation.contains("in one instant"), "{violation}");
 }
 
 /// A little of everything.

@@ -144,10 +144,15 @@ impl Fleets {
                 (f64::from(self.scenario.clients) / closed.every.as_secs_f64(), &[])
             }
         };
+        let mut spikes: Vec<&Spike> = spikes.iter().collect();
+        spikes.sort_by_key(|spike| spike.from);
         let mut corners = vec![(0.0, usual)];
         for Spike { from, until, rate, .. } in spikes {
             let (from, until) = (from.as_secs_f64(), until.as_secs_f64());
-            corners.extend([(from, usual), (from, *rate), (until, *rate), (until, usual)]);
+            if from < end {
+                let until = until.min(end);
+                corners.extend([(from, usual), (from, *rate), (until, *rate), (until, usual)]);
+            }
         }
         corners.push((end, usual));
         corners

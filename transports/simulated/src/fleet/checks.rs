@@ -101,6 +101,13 @@ impl Checks {
         self.open = self.open.saturating_sub(1);
     }
 
+    /// Much happens, and no time passes.
+    pub(super) fn stands_still(&mut self, at: Timestamp) {
+        let what = "calls begin and end without end in one instant: let load.every or \
+                    server.network take some time";
+        self.break_off(Violation { at, call: 0, what });
+    }
+
     /// Nothing more will happen.
     pub(super) fn finished(&mut self, at: Timestamp, calls: u32) {
         self.hold(self.open == 0, at, calls, "a call has no end");

@@ -4,6 +4,7 @@ use core::time::Duration;
 
 use serde::Deserialize;
 
+use super::scenario::overlap;
 use crate::rng::Stream;
 
 /// What a server is like.
@@ -17,8 +18,8 @@ pub struct Server {
     pub network: Delay,
     /// How long a request is worked on: no time.
     pub service: Delay,
-    /// How many requests are worked on at a time, in the order of their arrival; the rest wait:
-    /// any number.
+    /// How many requests are worked on at a time, in the order of their arrival, ten million at most;
+    /// the rest wait: any number.
     pub workers: Option<u32>,
     /// How many requests may wait for a worker. Beyond, a request is answered 503 at once: any
     /// number.
@@ -32,7 +33,7 @@ pub struct Server {
     pub rate_limit: Option<RateLimit>,
     /// How it comes back after a fault: at once.
     pub slow_start: Option<SlowStart>,
-    /// When it misbehaves.
+    /// When it misbehaves; no two windows overlap.
     pub faults: Vec<Window>,
 }
 
@@ -115,6 +116,23 @@ impl Delay {
         }
     }
 
+    /// What makes no sense, where something does not.
+    fn check(&self, field: &str) -> Result<(), String> {
+        match self {
+            Self::Uniform(Span { from, to }) if from > to => {
+                Err(format!("{field}.uniform: the shortest is longer than the longest"))
+            }
+            Self::LogNormal(LogNormal { sigma, .. }) if !(0.0..=100.0).contains(sigma) => {
+                Err(format!("{field}.log_normal.sigma: choose 0 to 100"))
+            }
+            Self::Fixed(_)
+            | Self::Uniform(_)
+            | Self::Exponential(_)
+            | Self::Normal(_)
+            | Self::LogNormal(_) => Ok(()),
+        }
+    }
+
     /// The length where it is always the same, in nanoseconds.
     pub(crate) const fn fixed(&self) -> Option<u64> {
         match self {
@@ -162,7 +180,7 @@ pub struct Window {
     pub until: Duration,
     /// How it misbehaves.
     pub kind: Fault,
-    /// With `errors`, the status that it answers: 503.
+    /// With `errors`, the status that it answers, 200 to 999: 503.
     #[serde(default = "unavailable")]
     pub status: u16,
     /// With `errors`, how many requests of a thousand fare so: all.
@@ -212,14 +230,27 @@ impl Window {
     pub(super) const fn covers(&self, at: u64) -> bool {
         nanos(self.from) <= at && at < nanos(self.until)
     }
+
+    pub(super) fn stalls(&self, at: u64) -> bool {
+        self.kind == Fault::Stalls && self.covers(at)
+    }
 }
 
+/// More workers than this are refused: each takes memory.
+const MAX_WORKERS: u32 = 10_000_000;
+
 impl Server {
+    /// Whether every request is answered at once, and with success.
+    pub(super) fn takes_no_time(&self) -> bool {
+        let is_instant = |delay: &Delay| delay.fixed() == Some(0);
+        is_instant(&self.network) && is_instant(&self.service) && self.fails_first == 0
+    }
+
     /// What makes no sense, where something does not.
     pub(super) fn check(&self) -> Result<(), String> {
         let says = |what: &str| Err(what.to_owned());
-        if self.workers == Some(0) {
-            return says("server.workers: somebody must do the work");
+        if self.workers.is_some_and(|workers| !(1..=MAX_WORKERS).contains(&workers)) {
+            return says("server.workers: choose 1 to 10,000,000");
         }
         if self.queue.is_some() && self.workers.is_none() {
             return says("server.queue: nobody waits where there are as many workers as requests");
@@ -234,11 +265,15 @@ impl Server {
             if from >= until {
                 return says("server.faults: a window ends before it begins");
             }
-            if !(100..1000).contains(status) || *permille > 1000 {
-                return says("server.faults: a status is 100 to 999, a share 0 to 1000 permille");
+            if !(200..1000).contains(status) || *permille > 1000 {
+                return says("server.faults: a status is 200 to 999, a share 0 to 1000 permille");
             }
         }
-        Ok(())
+        if overlap(self.faults.iter().map(|window| (window.from, window.until))) {
+            return says("server.faults: two windows overlap");
+        }
+        self.network.check("server.network")?;
+        self.service.check("server.service")
     }
 }
 

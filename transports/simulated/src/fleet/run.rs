@@ -31,11 +31,16 @@ pub fn run(
 ) -> Report {
     let mut fleet = Fleet::new(scenario, contender, seed);
     fleet.start();
+    let mut instant = Instant::of(scenario);
     let mut events = 0_u32;
     while let Some((now, event)) = fleet.world.queue.pop() {
         fleet.happen(now, event);
         events = events.wrapping_add(1);
         if events.trailing_zeros() >= u16::BITS {
+            if instant.has_no_end(now) {
+                fleet.world.checks.stands_still(now);
+                break;
+            }
             progress(Progress {
                 now,
                 calls: fleet.world.figures.totals.calls,
@@ -44,6 +49,33 @@ pub fn run(
         }
     }
     fleet.report()
+}
+
+/// How much happens without time moving on: clients that call again at once, and are refused at
+/// once, would do so for ever.
+struct Instant {
+    at: Timestamp,
+    /// How many reports of progress fell into it, and how many are too many.
+    reports: u64,
+    most: u64,
+}
+
+impl Instant {
+    /// Each client may do a few things in one instant, such as all beginning at once.
+    fn of(scenario: &Scenario) -> Self {
+        const EACH: u64 = 16;
+        let most = 2 + u64::from(scenario.clients) * EACH / (u64::from(u16::MAX) + 1);
+        Self { at: Timestamp::ORIGIN, reports: 0, most }
+    }
+
+    /// Takes note of a report. Answers whether it is one too many.
+    fn has_no_end(&mut self, now: Timestamp) -> bool {
+        if now > self.at {
+            (self.at, self.reports) = (now, 0);
+        }
+        self.reports += 1;
+        self.reports > self.most
+    }
 }
 
 /// The calls, and the world that they are made in.

@@ -45,7 +45,8 @@ pub struct Scenario {
     /// How many clients there are, each with a retry budget of its own: 1.
     #[serde(default = "one")]
     pub clients: u32,
-    /// How long calls are begun. Those that are open then still go to their ends.
+    /// How long calls are begun, a century at most. Those that are open then still go to their
+    /// ends.
     #[serde(with = "humantime_serde")]
     pub duration: Duration,
     /// When calls begin.
@@ -76,7 +77,7 @@ pub enum Load {
 pub struct Open {
     /// Calls a second, over all clients.
     pub rate: f64,
-    /// Times with another rate.
+    /// Times with another rate; no two overlap.
     #[serde(default)]
     pub spikes: Vec<Spike>,
 }
@@ -102,7 +103,7 @@ pub struct Spike {
 #[non_exhaustive]
 pub struct Closed {
     /// How long a client rests between its calls, on average; the rests are exponential deviates.
-    /// Zero: it calls again at once.
+    /// Zero: it calls again at once, which takes a server that takes its time.
     #[serde(with = "humantime_serde")]
     pub every: Duration,
 }
@@ -141,7 +142,7 @@ impl Contender {
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Timeouts {
-    /// The longest silence while waiting for an answer: 10 s (R-T-2).
+    /// The longest silence while waiting for an answer, a century at most: 10 s (R-T-2).
     #[serde(with = "humantime_serde")]
     pub read: Duration,
 }
@@ -162,6 +163,8 @@ const fn freely() -> Replay {
 
 /// More clients than this are refused: each takes memory.
 const MAX_CLIENTS: u32 = 10_000_000;
+/// Longer times are refused: the clock ends after 584 years.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 impl Scenario {
     /// Reads a scenario.
@@ -184,20 +187,44 @@ impl Scenario {
     ///
     /// [`ScenarioError`] names the first field that makes no sense.
     pub fn check(&self) -> Result<(), ScenarioError> {
+        require(is_line(&self.title), "title: it is one line, and not empty")?;
+        require(!self.duration.is_zero(), "duration: nothing happens in no time")?;
+        require(self.duration <= CENTURY, "duration: choose at most a century")?;
+        require((1..=MAX_CLIENTS).contains(&self.clients), "clients: choose 1 to 10,000,000")?;
+        self.check_contenders()?;
+        self.check_load()?;
+        self.server.check().map_err(|what| ScenarioError { place: None, what })
+    }
+
+    fn check_contenders(&self) -> Result<(), ScenarioError> {
+        require(!self.contenders.is_empty(), "contender: at least one is needed")?;
         let names = self.contenders.iter().map(|contender| &contender.name);
+        require(names.clone().all(|name| is_line(name)), "contender.name: it is one line")?;
         let again =
             names.clone().enumerate().any(|(n, name)| names.clone().take(n).any(|o| o == name));
-        require(!self.duration.is_zero(), "duration: nothing happens in no time")?;
-        require((1..=MAX_CLIENTS).contains(&self.clients), "clients: choose 1 to 10,000,000")?;
-        require(!self.contenders.is_empty(), "contender: at least one is needed")?;
         require(!again, "contender: two have the same name")?;
-        if let Load::Open(open) = &self.load {
-            let rates = open.spikes.iter().map(|spike| spike.rate).chain([open.rate]);
-            require(rates.clone().all(is_rate), "load: a rate is 0 to 10,000,000 calls a second")?;
-            let in_order = open.spikes.iter().all(|spike| spike.from < spike.until);
-            require(in_order, "load.spikes: one ends before it begins")?;
+        // For who waits for ever there would be no end.
+        let patient = self.contenders.iter().any(|contender| contender.timeouts.read > CENTURY);
+        require(!patient, "contender.timeouts.read: choose at most a century")
+    }
+
+    fn check_load(&self) -> Result<(), ScenarioError> {
+        match &self.load {
+            Load::Open(Open { rate, spikes }) => {
+                let rates = spikes.iter().map(|spike| spike.rate).chain([*rate]);
+                let what = "load: a rate is 0 to 10,000,000 calls a second";
+                require(rates.clone().all(is_rate), what)?;
+                let in_order = spikes.iter().all(|spike| spike.from < spike.until);
+                require(in_order, "load.spikes: one ends before it begins")?;
+                let spans = spikes.iter().map(|spike| (spike.from, spike.until));
+                require(!overlap(spans), "load.spikes: two overlap")
+            }
+            Load::Closed(Closed { every }) => {
+                let for_ever = every.is_zero() && self.server.takes_no_time();
+                let what = "load.every: who calls again at once needs a server that takes its time";
+                require(!for_ever, what)
+            }
         }
-        self.server.check().map_err(|what| ScenarioError { place: None, what })
     }
 
     /// From when until when the server misbehaves, or calls begin at another rate; and which it is,
@@ -215,6 +242,18 @@ impl Scenario {
 
 fn is_rate(rate: f64) -> bool {
     (0.0..=1e7).contains(&rate)
+}
+
+/// Whether this can stand in a table.
+fn is_line(text: &str) -> bool {
+    !text.trim().is_empty() && !text.contains(char::is_control)
+}
+
+/// Whether two spans of time have a moment in common.
+pub(super) fn overlap(spans: impl Iterator<Item = (Duration, Duration)>) -> bool {
+    let mut spans: Vec<(Duration, Duration)> = spans.collect();
+    spans.sort_unstable();
+    spans.iter().zip(spans.iter().skip(1)).any(|((_, until), (from, _))| from < until)
 }
 
 pub(super) fn require(holds: bool, what: &str) -> Result<(), ScenarioError> {

@@ -142,10 +142,9 @@ impl<'a> Serving<'a> {
     /// When work can begin that could begin at `at`.
     fn not_stalled(&self, at: u64) -> u64 {
         let mut at = at;
-        for window in &self.model.faults {
-            if window.kind == Fault::Stalls && window.covers(at) {
-                at = nanos(window.until);
-            }
+        // One may follow on another, in whatever order they are written.
+        while let Some(window) = self.model.faults.iter().find(|window| window.stalls(at)) {
+            at = nanos(window.until);
         }
         at
     }

@@ -91,7 +91,10 @@ impl OverTime<'_> {
             .y_label_area_size(90)
             .build_cartesian_2d(0.0..end, 0.0..top)?;
         for (from, until, what) in fleets.scenario.windows() {
-            let from = from.as_secs_f64().min(end);
+            let from = from.as_secs_f64();
+            if from >= end {
+                continue;
+            }
             let corner = (until.as_secs_f64().min(end), top);
             let shade = Rectangle::new([(from, 0.0), corner], SHADE.filled());
             chart.draw_series([shade])?;
