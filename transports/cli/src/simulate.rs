@@ -37,6 +37,9 @@ pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure
     if arguments.print {
         return print(arguments);
     }
+    if arguments.plot.is_some() && arguments.plot == arguments.json {
+        return Err(Failure::usage("the plot and the JSON are to be written to one file"));
+    }
     let play = Play::of(arguments)?;
     // Known before anything is played, because that may take a minute.
     let format = arguments.plot.as_deref().map(Format::of).transpose()?;

@@ -193,7 +193,13 @@ fn what_cannot_be_played_is_refused_in_one_line() {
         (&["jitter", "--print"], "no TOML to print"),
         (&["outage", "--duration", "0"], "duration"),
         (&["outage", "--plot", "plot.pdf"], ".svg or .png"),
+        (&["outage", "--plot", "-"], ".svg or .png"),
+        (&["outage", "--plot", "x.svg", "--json", "x.svg"], "to one file"),
+        (&["outage", "--duration", "inf"], "at most a century"),
         (&["--replay", "fault=1"], "expected call.send:fault"),
+        (&["--replay", "call=0:get fault=0.1:status_99"], "a status of 200 to 999"),
+        (&["--replay", "call=0:get attempts=0"], "a valid policy"),
+        (&["--replay", "call=0:get connections=0"], "1 or more connections"),
     ] {
         let output = simulate(arguments);
         let errors = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -202,9 +208,51 @@ fn what_cannot_be_played_is_refused_in_one_line() {
         assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
         assert!(output.stdout.is_empty());
     }
-    for arguments in [&["outage", "--seed", "x"][..], &["outage", "--duration", "-1"], &[]] {
+    for arguments in [
+        &["outage", "--seed", "x"][..],
+        &["outage", "--duration", "-1"],
+        &["outage", "--print", "--clients", "3"],
+        &[],
+    ] {
         assert_eq!(simulate(arguments).status.code(), Some(2), "{arguments:?}");
     }
+}
+
+#[test]
+fn a_scenario_that_means_nothing_is_refused_in_one_line() {
+    const WHOLE: &str = "title = 't'\nduration = '5s'\nload = { rate = 9.0 }\n\
+                         contender = [{ name = 'c' }]\n[server]\n";
+    let path = file("nothing.toml");
+    for (written, said) in [
+        (String::new(), "line 1, column 1: missing field `title`"),
+        ("a = ".to_owned() + &"[".repeat(5_000), "line 1, column"),
+        (WHOLE.replace("rate = 9.0", "rate = -0.0"), "load: a rate"),
+        (WHOLE.replace("rate = 9.0", "every = '0s'"), "load.every"),
+        (WHOLE.replace("'t'", "\"a\\nb\""), "title"),
+        (WHOLE.to_owned() + "workers = 4294967295", "server.workers"),
+        (WHOLE.to_owned() + "service = { uniform = { from = '2s', to = '1s' } }", "uniform"),
+    ] {
+        fs::write(&path, &written).expect("a file");
+        let output = simulate(&[text(&path)]);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{written}: {errors}");
+        assert!(errors.contains(said), "{written}: {errors}");
+        assert_eq!(errors.trim_end().lines().count(), 1, "{errors}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+#[test]
+fn a_play_without_end_is_broken_off_and_said() {
+    let path = file("endless.toml");
+    let written = "title = 't'\nduration = '5s'\nload = { every = '0s' }\n\
+                   contender = [{ name = 'c', policy = { max_attempts = 1 } }]\n\
+                   [server]\nfails_first = 1";
+    fs::write(&path, written).expect("a file");
+    let output = simulate(&[text(&path)]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{errors}");
+    assert!(errors.contains("in one instant"), "{errors}");
 }
 
 #[test]

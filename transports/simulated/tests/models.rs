@@ -165,6 +165,10 @@ fn what_makes_no_sense_is_refused_and_the_place_is_said() {
         (server("faults = [{ kind = 'odd', from = '1s', until = '2s' }]"), "odd"),
         (server("faults = [{ kind = 'silent', from = '2s', until = '1s' }]"), "ends"),
         (
+            server("faults = [{ kind = 'stalls', status = 500, from = '1s', until = '2s' }]"),
+            "go with errors",
+        ),
+        (
             server("faults = [{ kind = 'errors', status = 100, from = '1s', until = '2s' }]"),
             "200 to 999",
         ),
@@ -179,6 +183,8 @@ fn what_makes_no_sense_is_refused_and_the_place_is_said() {
         (whole.replace("'1s'", "'1000y'"), "duration"),
         (load("rate = -1.0"), "rate"),
         (load("rate = nan"), "rate"),
+        (load("rate = -0.0"), "rate"),
+        (load("rate = 1e7").replace("'1s'", "'1day'"), "10,000,000,000 calls"),
         (load("rat = 1.0"), "load"),
         (load("every = '0s'"), "load.every"),
         (load("rate = 1.0, spikes = [{ from = '2s', until = '1s', rate = 1.0 }]"), "ends"),
@@ -192,6 +198,7 @@ fn what_makes_no_sense_is_refused_and_the_place_is_said() {
         (whole.replace("[{ name = 'c' }]", "[]"), "contender"),
         (whole.replace("'c' }", "'c' }, { name = 'c' }"), "same name"),
         (whole.replace("'c'", "'c', policy = { max_attempts = 0 }"), "0 attempts"),
+        (whole.replace("'c'", "'c', policy = { max_attempts = 1001 }"), "at most 1,000"),
         (whole.replace("'c'", "'c', policy = { tries = 1 }"), "tries"),
         (whole.replace("'c'", "'c', timeouts = { read = '1000y' }"), "timeouts.read"),
         (whole.replace("'c'", "' '"), "contender.name"),

@@ -33,8 +33,8 @@ pub(crate) struct SimulateArguments {
     /// Plays everything twice, and fails where the two differ.
     #[arg(long)]
     pub(crate) check_determinism: bool,
-    /// Writes the scenario as TOML, and plays nothing.
-    #[arg(long, exclusive = false)]
+    /// Writes the scenario as TOML, as it is without other options, and plays nothing.
+    #[arg(long, conflicts_with_all = ["clients", "duration", "plot", "json", "check_determinism"])]
     pub(crate) print: bool,
     /// Plays the one run that this line says, as a search for broken rules prints it, and shows
     /// everything that happens.

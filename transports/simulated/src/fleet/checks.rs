@@ -127,7 +127,7 @@ impl Checks {
 }
 
 /// The most attempts, as the policy is written; without a bound where it cannot be.
-fn max_attempts(policy: &StandardPolicy) -> u32 {
+pub(super) fn max_attempts(policy: &StandardPolicy) -> u32 {
     let written = toml::Table::try_from(policy).ok();
     let attempts = written.as_ref().and_then(|policy| policy.get("max_attempts")?.as_integer());
     attempts.and_then(|attempts| u32::try_from(attempts).ok()).unwrap_or(u32::MAX)

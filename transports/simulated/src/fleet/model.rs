@@ -231,6 +231,12 @@ impl Window {
         nanos(self.from) <= at && at < nanos(self.until)
     }
 
+    /// Whether it has what only `errors` make use of.
+    fn says_something(&self) -> bool {
+        let default = (unavailable(), thousand(), None);
+        (self.status, self.permille, self.retry_after) != default
+    }
+
     pub(super) fn stalls(&self, at: u64) -> bool {
         self.kind == Fault::Stalls && self.covers(at)
     }
@@ -261,9 +267,13 @@ impl Server {
         if self.slow_start.is_some_and(|slow| !(1..=100).contains(&slow.from_percent)) {
             return says("server.slow_start.from_percent: choose 1 to 100");
         }
-        for Window { from, until, status, permille, .. } in &self.faults {
+        for window in &self.faults {
+            let Window { from, until, status, permille, .. } = window;
             if from >= until {
                 return says("server.faults: a window ends before it begins");
+            }
+            if window.kind != Fault::Errors && window.says_something() {
+                return says("server.faults: status, permille and retry_after go with errors");
             }
             if !(200..1000).contains(status) || *permille > 1000 {
                 return says("server.faults: a status is 200 to 999, a share 0 to 1000 permille");

@@ -6,6 +6,7 @@ use core::time::Duration;
 use redial_engine::{Budget, Replay, StandardPolicy};
 use serde::Deserialize;
 
+use super::checks::max_attempts;
 use super::model::Server;
 
 /// Calls of many clients to one server, once for each contender.
@@ -163,6 +164,10 @@ const fn freely() -> Replay {
 
 /// More clients than this are refused: each takes memory.
 const MAX_CLIENTS: u32 = 10_000_000;
+/// More calls than this are refused: an hour's work, and more than any figure needs.
+const MAX_CALLS: f64 = 1e10;
+/// More attempts than this are refused, for the same reason.
+const MAX_ATTEMPTS: u32 = 1_000;
 /// Longer times are refused: the clock ends after 584 years.
 const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
@@ -203,6 +208,9 @@ impl Scenario {
         let again =
             names.clone().enumerate().any(|(n, name)| names.clone().take(n).any(|o| o == name));
         require(!again, "contender: two have the same name")?;
+        let tries = self.contenders.iter().map(|contender| max_attempts(&contender.policy)).max();
+        let what = "contender.policy.max_attempts: choose at most 1,000";
+        require(tries.is_none_or(|tries| tries <= MAX_ATTEMPTS), what)?;
         // For who waits for ever there would be no end.
         let patient = self.contenders.iter().any(|contender| contender.timeouts.read > CENTURY);
         require(!patient, "contender.timeouts.read: choose at most a century")
@@ -217,7 +225,9 @@ impl Scenario {
                 let in_order = spikes.iter().all(|spike| spike.from < spike.until);
                 require(in_order, "load.spikes: one ends before it begins")?;
                 let spans = spikes.iter().map(|spike| (spike.from, spike.until));
-                require(!overlap(spans), "load.spikes: two overlap")
+                require(!overlap(spans), "load.spikes: two overlap")?;
+                let most = rates.fold(0.0, f64::max) * self.duration.as_secs_f64();
+                require(most <= MAX_CALLS, "load: more than 10,000,000,000 calls")
             }
             Load::Closed(Closed { every }) => {
                 let for_ever = every.is_zero() && self.server.takes_no_time();
@@ -241,7 +251,8 @@ impl Scenario {
 }
 
 fn is_rate(rate: f64) -> bool {
-    (0.0..=1e7).contains(&rate)
+    // What is a little less than nothing would come at once.
+    (0.0..=1e7).contains(&rate) && rate.is_sign_positive()
 }
 
 /// Whether this can stand in a table.
