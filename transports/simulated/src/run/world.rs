@@ -10,7 +10,7 @@ use redial_engine::{GiveUp, Timestamp};
 
 use crate::executor::{VirtualTime, lock};
 use crate::referee::{Coverage, Invariant, Referee, Violation};
-use crate::scenario::{Fault, Scenario};
+use crate::scenario::{Fault, FaultPlan, Scenario};
 use crate::trace::Trace;
 
 /// No call at all.
@@ -20,8 +20,7 @@ pub(super) const NOBODY: u32 = u32::MAX;
 pub(crate) struct World {
     time: VirtualTime,
     scenario: Scenario,
-    /// For each call what strikes its sends, from the first.
-    faults: Vec<Vec<Option<Fault>>>,
+    faults: Faults,
     /// Whose future is being polled.
     current: AtomicU32,
     /// Whether nothing goes wrong any more.
@@ -49,7 +48,7 @@ impl World {
         let current = AtomicU32::new(NOBODY);
         let calm = AtomicBool::new(false);
         let (scenario, inner) = (scenario.clone(), Mutex::new(inner));
-        let faults = faults(&scenario);
+        let faults = Faults::of(&scenario);
         Arc::new(Self { time, scenario, faults, current, calm, inner })
     }
 
@@ -82,8 +81,7 @@ impl World {
 
     /// What strikes this send, if anything.
     pub(super) fn fault(&self, call: u32, send: u32) -> Option<Fault> {
-        let sends = self.faults.get(call as usize)?;
-        sends.get(send.checked_sub(1)? as usize).copied().flatten()
+        self.faults.find(call, send)
     }
 
     /// From here on nothing goes wrong any more.
@@ -139,22 +137,34 @@ impl Drop for Turn<'_> {
 }
 
 /// The faults of a scenario, where they are found at once.
-fn faults(scenario: &Scenario) -> Vec<Vec<Option<Fault>>> {
-    /// No call is sent so often.
-    const MOST: u32 = 1_000;
-    let mut faults = vec![Vec::new(); scenario.calls.len()];
-    for plan in scenario.faults.iter().filter(|plan| (1..=MOST).contains(&plan.send)) {
-        let Some(sends) = faults.get_mut(plan.call as usize) else { continue };
-        let place = plan.send as usize - 1;
-        if sends.len() <= place {
-            sends.resize(place + 1, None);
+struct Faults {
+    /// Those of each call together.
+    plans: Vec<FaultPlan>,
+    /// Where those of each call end, and those of the next begin.
+    ends: Vec<usize>,
+}
+
+impl Faults {
+    fn of(scenario: &Scenario) -> Self {
+        let mut plans = scenario.faults.clone();
+        // Of two for the same send the one that was written first stays the first.
+        plans.sort_by_key(|plan| plan.call);
+        let mut ends = Vec::with_capacity(scenario.calls.len());
+        let mut end = 0;
+        for call in (0..).take(scenario.calls.len()) {
+            let rest = plans.iter().skip(end);
+            end += rest.take_while(|plan| plan.call == call).count();
+            ends.push(end);
         }
-        if let Some(fault) = sends.get_mut(place) {
-            // Of two for the same send the first one counts.
-            *fault = fault.or(Some(plan.fault));
-        }
+        Self { plans, ends }
     }
-    faults
+
+    fn find(&self, call: u32, send: u32) -> Option<Fault> {
+        let call = call as usize;
+        let from = call.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        let plans = self.plans.get(from..*self.ends.get(call)?)?;
+        plans.iter().find(|plan| plan.send == send).map(|plan| plan.fault)
+    }
 }
 
 impl Inner {
