@@ -177,7 +177,7 @@ impl<'a> Run<'a> {
     ///
     /// Whether the body of a response is part of the attempt depends on what the policy makes of
     /// the status: a status that is retried counts as it is (R-D-8).
-    async fn attempt(&mut self, attempt: Token<'a>) -> Next<'a> {
+    async fn attempt(&mut self, mut attempt: Token<'a>) -> Next<'a> {
         let started = self.now;
         let Some(body) = self.job.body.again() else {
             let error = TransportError::unsent(FailureKind::BodySpent);
@@ -200,6 +200,7 @@ impl<'a> Run<'a> {
         if matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. }) {
             if body.is_end_stream() {
                 // Nothing is left to be read.
+                self.declare_spent(&mut attempt);
                 let verdict = self.finish(attempt, started, outcome, reused);
                 self.keep(&verdict, Kept { head, body: Content::Read(Read::NOTHING) });
                 return verdict;
@@ -234,12 +235,13 @@ impl<'a> Run<'a> {
     /// A response whose status is retried: its body is read only as far as it is of use.
     async fn retryable(
         &mut self,
-        attempt: Token<'a>,
+        mut attempt: Token<'a>,
         started: Timestamp,
         head: Head,
         body: ResponseBody,
     ) -> Next<'a> {
         let Head { head, outcome, reused } = head;
+        self.declare_spent(&mut attempt);
         let verdict = self.finish(attempt, started, outcome, reused);
         let body = match (&verdict, self.job.reading) {
             _ if redial_engine::planted!(HeldWhileAsleep) => Content::Live(body),
@@ -255,7 +257,7 @@ impl<'a> Run<'a> {
 
     fn failed(
         &mut self,
-        attempt: Token<'a>,
+        mut attempt: Token<'a>,
         started: Timestamp,
         error: TransportError,
         feed: Option<Arc<Feed>>,
@@ -265,24 +267,30 @@ impl<'a> Run<'a> {
             None => error,
         };
         let failure = error.failure();
+        self.declare_spent(&mut attempt);
         let verdict = self.finish(attempt, started, Outcome::Failure(failure), failure.reused);
         let error = Error::of_transport(error).with_url(self.job.url);
         self.keep_error(&verdict, error);
         verdict
     }
 
+    /// R-D-5: nothing is sent again of which something was pulled. To be said only of an attempt
+    /// that may be followed by another: its upload ends with this, which that of a response that is
+    /// handed over does not.
+    fn declare_spent(&self, attempt: &mut Token<'a>) {
+        if self.job.body.is_spent() {
+            attempt.body_spent();
+        }
+    }
+
     /// Tells the engine what came of the attempt, and notes it down.
     fn finish(
         &mut self,
-        mut attempt: Token<'a>,
+        attempt: Token<'a>,
         started: Timestamp,
         outcome: Outcome,
         reused: bool,
     ) -> Next<'a> {
-        if self.job.body.is_spent() {
-            // R-D-5: nothing is sent again of which something was pulled.
-            attempt.body_spent();
-        }
         let now = self.look();
         let record = AttemptRecord {
             number: attempt.number().get(),
