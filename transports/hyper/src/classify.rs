@@ -134,7 +134,7 @@ fn http2_kind(error: &h2::Error, meter: &Meter, cut_off: FailureKind) -> Failure
 }
 
 /// How a connection was lost, by what its socket said.
-fn lost(meter: &Meter) -> FailureKind {
+pub(crate) fn lost(meter: &Meter) -> FailureKind {
     match meter.error() {
         Some(SocketError::Io(kind)) if is_reset(kind) => FailureKind::Reset,
         Some(SocketError::Io(io::ErrorKind::FileTooLarge)) => FailureKind::ResponseTooLarge,

@@ -4,59 +4,40 @@ use core::future::poll_fn;
 use core::task::Poll;
 use std::sync::Arc;
 
-use hyper::client::conn::{http1, http2};
+use hyper::client::conn::http2;
 use redial_client::{Origin, Protocol, Scheme, Settings, SettingsError, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::classify;
+use crate::connections::Shared;
 use crate::dial;
+use crate::http1::Sequential;
 use crate::http2::{Multiplexed, Progress};
 use crate::io::{Meter, MeteredIo, Scratch};
 use crate::runtime::Runtime;
 use crate::stream::Stream;
 use crate::tls;
 use crate::upload::Upload;
-use crate::wire::{Look, Wire};
+use crate::wire::Wire;
 
-/// What sends requests over a connection.
-pub(crate) enum Sender<R: Runtime> {
-    Http1(http1::SendRequest<Upload<R>>),
-    /// Each request has a clone of its own.
+/// How a request gets at a connection that stands.
+#[derive(Clone)]
+pub(crate) enum Access<R: Runtime> {
+    /// It has the connection to itself.
+    Http1,
+    /// It has a stream of its own, by a clone of this.
     Http2(http2::SendRequest<Upload<R>>),
 }
 
-impl<R: Runtime> Sender<R> {
-    /// Whether a request can be sent at once.
-    pub(crate) fn is_ready(&self) -> bool {
-        match self {
-            Self::Http1(sender) => sender.is_ready(),
-            Self::Http2(sender) => sender.is_ready(),
-        }
-    }
-
-    /// The sender for one request: an HTTP/2 connection keeps its own.
-    pub(crate) fn take(place: &mut Option<Self>) -> Option<Self> {
-        match place {
-            Some(Self::Http2(sender)) => Some(Self::Http2(sender.clone())),
-            Some(Self::Http1(_)) | None => place.take(),
-        }
-    }
-}
-
-/// What drives a connection; its socket is closed when this is dropped.
-pub(crate) enum Driver<R: Runtime> {
-    Http1(Box<http1::Connection<MeteredIo<R>, Upload<R>>>),
-    Http2(Box<Multiplexed<R>>),
-}
-
-/// A connection that is ready for its first request.
-pub(crate) struct Connected<R: Runtime> {
-    pub(crate) sender: Sender<R>,
-    pub(crate) driver: Driver<R>,
-    /// How many requests it serves at a time.
-    pub(crate) max_streams: u32,
-    /// Where its end can be seen before its driver has seen it.
-    pub(crate) wire: Arc<dyn Look>,
+/// A connection that is ready for its first request; its socket is closed when this is dropped.
+pub(crate) enum Connected<R: Runtime> {
+    Http1(Box<Sequential<R>>),
+    Http2 {
+        sender: http2::SendRequest<Upload<R>>,
+        driver: Box<Multiplexed<R>>,
+        /// How many requests it serves at a time.
+        max_streams: u32,
+    },
 }
 
 /// Makes connections under one set of settings.
@@ -92,12 +73,13 @@ impl Connector {
         }
     }
 
-    /// Connects to an origin. The meter is to show what crosses the connection.
+    /// Connects to an origin. What is shared about the connection shows from here on what happens
+    /// on it.
     pub(crate) async fn connect<R: Runtime>(
         &self,
         runtime: &R,
         origin: &Origin,
-        meter: &Arc<Meter>,
+        shared: &Shared<R>,
     ) -> Result<Connected<R>, TransportError> {
         let socket = dial::dial(runtime, origin).await?;
         let (stream, agreed) = match origin.scheme() {
@@ -107,29 +89,35 @@ impl Connector {
                 (Stream::Tls(Box::new(stream)), http2)
             }
         };
-        let wire = Arc::new(Wire::new(stream));
-        let scratch = self.scratch.clone();
-        let io = MeteredIo::new(Arc::clone(&wire), runtime.clone(), Arc::clone(meter), scratch);
-        let (sender, driver, max_streams) = match self.protocol {
-            Protocol::Http2PriorKnowledge => self.speak_http2(io, meter).await?,
-            Protocol::Negotiated if agreed => self.speak_http2(io, meter).await?,
-            Protocol::Negotiated | Protocol::Http1 | _ => self.speak_http1(io).await?,
+        let http2 = match self.protocol {
+            Protocol::Http2PriorKnowledge => true,
+            Protocol::Negotiated => agreed,
+            Protocol::Http1 | _ => false,
         };
-        Ok(Connected { sender, driver, max_streams, wire })
+        let ear = (!http2).then(|| shared.relay.ear());
+        let wire = Arc::new(Wire::new(stream, ear));
+        let (meter, scratch) = (Arc::clone(&shared.meter), self.scratch.clone());
+        let io = MeteredIo::new(Arc::clone(&wire), runtime.clone(), meter, scratch);
+        let _ = shared.wire.set(wire);
+        if http2 { self.speak_http2(io, &shared.meter).await } else { self.speak_http1(io).await }
     }
 
-    async fn speak_http1<R: Runtime>(&self, io: MeteredIo<R>) -> Spoken<R> {
-        let mut builder = http1::Builder::new();
-        builder.max_header_size(self.max_head);
-        let handshake = builder.handshake(io.hearing_out()).await;
-        let (sender, driver) = handshake.map_err(|error| unsent(FailureKind::Connect, error))?;
-        Ok((Sender::Http1(sender), Driver::Http1(Box::new(driver)), 1))
+    async fn speak_http1<R: Runtime>(
+        &self,
+        io: MeteredIo<R>,
+    ) -> Result<Connected<R>, TransportError> {
+        let begun = Sequential::begin(io.hearing_out(), self.max_head).await;
+        Ok(Connected::Http1(begun.map_err(|error| unsent(FailureKind::Connect, error))?))
     }
 
     /// Waits for the peer's settings, which are the first that it says (RFC 9113 3.4): until then
     /// nobody knows how many streams it permits, nor that it speaks HTTP/2 at all. That costs a
     /// round trip for each connection at most, and nothing is ever sent in vain.
-    async fn speak_http2<R: Runtime>(&self, io: MeteredIo<R>, meter: &Meter) -> Spoken<R> {
+    async fn speak_http2<R: Runtime>(
+        &self,
+        io: MeteredIo<R>,
+        meter: &Meter,
+    ) -> Result<Connected<R>, TransportError> {
         let begun = Multiplexed::begin(io, self.max_head).await;
         let (sender, mut driver) = begun.map_err(|error| unsent(FailureKind::Connect, error))?;
         let max_streams = poll_fn(|context| match driver.poll(context) {
@@ -139,12 +127,9 @@ impl Connector {
             Progress::Gone => Poll::Ready(Err(TransportError::unsent(FailureKind::Connect))),
         });
         let max_streams = max_streams.await?;
-        Ok((Sender::Http2(sender), Driver::Http2(Box::new(driver)), max_streams))
+        Ok(Connected::Http2 { sender, driver: Box::new(driver), max_streams })
     }
 }
-
-/// A connection on which one of the protocols is spoken, and how many requests it serves at a time.
-type Spoken<R> = Result<(Sender<R>, Driver<R>, u32), TransportError>;
 
 fn unsent(kind: FailureKind, source: impl Into<redial_client::BoxError>) -> TransportError {
     TransportError::with_source(Failure::new(kind, Delivery::Unsent), source)

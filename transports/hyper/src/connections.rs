@@ -4,13 +4,14 @@
 //! of connections. Tasks are spawned and wakers called outside the lock.
 
 mod end;
+mod keeper;
 mod lease;
 mod live;
+mod parked;
 mod queue;
 mod task;
 mod watch;
 
-use core::sync::atomic::Ordering;
 use core::task::Waker;
 use core::time::Duration;
 use std::collections::VecDeque;
@@ -24,14 +25,14 @@ use redial_client::{
 };
 use redial_engine::{FailureKind, Timestamp};
 
-use self::end::End;
+pub(crate) use self::end::End;
 pub(crate) use self::lease::Lease;
 pub(crate) use self::live::Shared;
 use self::live::{Live, LiveTable};
 use self::queue::Queue;
 use self::task::Task;
 use self::watch::Watch;
-use crate::connect::{Connector, Sender};
+use crate::connect::{Access, Connector};
 use crate::pool::{Action, ConnectionId, Need, Pool, Taken, WaiterId};
 use crate::runtime::Runtime;
 
@@ -76,25 +77,24 @@ enum Progress<R: Runtime> {
 /// A connection that the pool has given to a request.
 struct Grant<R: Runtime> {
     connection: ConnectionId,
-    sender: Sender<R>,
-    shared: Arc<Shared>,
+    access: Access<R>,
+    shared: Arc<Shared<R>>,
     reused: bool,
 }
 
 /// What is to be done outside the lock.
-#[derive(Default)]
-struct Errands {
-    open: Vec<Opening>,
+struct Errands<R: Runtime> {
+    open: Vec<Opening<R>>,
     wake: Vec<Waker>,
     hire_janitor: bool,
 }
 
 /// A connection to be opened.
-struct Opening {
+struct Opening<R: Runtime> {
     connection: ConnectionId,
     origin: Origin,
     timeout: Duration,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<R>>,
 }
 
 impl<R: Runtime> Connections<R> {
@@ -213,7 +213,7 @@ impl<R: Runtime> Connections<R> {
         value
     }
 
-    fn run(self: &Arc<Self>, errands: Option<Errands>) {
+    fn run(self: &Arc<Self>, errands: Option<Errands<R>>) {
         let Some(errands) = errands else { return };
         for opening in errands.open {
             let Opening { connection, origin, timeout, shared } = opening;
@@ -233,14 +233,14 @@ impl<R: Runtime> Connections<R> {
         self: &Arc<Self>,
         connection: ConnectionId,
         origin: &Origin,
-        sender: Sender<R>,
+        access: Access<R>,
         max_streams: u32,
     ) {
         let now = self.runtime.now();
-        let http2 = matches!(sender, Sender::Http2(_));
+        let http2 = matches!(access, Access::Http2(_));
         self.with(|state| {
             if let Some(live) = state.live.get_mut(connection) {
-                live.sender = Some(sender);
+                live.access = Some(access);
             }
             if http2 {
                 let max_streams =
@@ -271,7 +271,7 @@ impl<R: Runtime> Connections<R> {
         let now = self.runtime.now();
         self.with(|state| {
             if let Some(live) = state.live.get_mut(connection) {
-                live.sender = None;
+                live.access = None;
             }
             state.pool.draining(now, connection);
         });
@@ -301,17 +301,10 @@ impl<R: Runtime> Connections<R> {
         });
     }
 
-    /// A response has ended: its connection is free as soon as its sender is ready.
-    fn settle(self: &Arc<Self>, connection: ConnectionId) {
+    /// An HTTP/1.1 connection is ready for its next request.
+    fn free(self: &Arc<Self>, connection: ConnectionId) {
         let now = self.runtime.now();
-        self.with(|state| {
-            let Some(Live { sender: Some(sender), shared }) = state.live.get(connection) else {
-                return;
-            };
-            if sender.is_ready() && shared.finishing.swap(false, Ordering::SeqCst) {
-                state.pool.released(now, connection, true);
-            }
-        });
+        self.with(|state| state.pool.released(now, connection, true));
     }
 
     fn lock(&self) -> MutexGuard<'_, State<R>> {
@@ -329,7 +322,7 @@ impl<R: Runtime> State<R> {
     }
 
     /// Carries out what follows from a change, if anything does.
-    fn carry_out(&mut self, error: Option<TransportError>) -> Option<Errands> {
+    fn carry_out(&mut self, error: Option<TransportError>) -> Option<Errands<R>> {
         let idle =
             !self.pool.has_actions() && (self.has_janitor || self.pool.next_deadline().is_none());
         (!idle).then(|| self.act(error))
@@ -337,15 +330,15 @@ impl<R: Runtime> State<R> {
 
     /// Carries out the pool's actions as far as that needs the lock; `error` is what the opening
     /// ended with that the pool was just told about.
-    fn act(&mut self, mut error: Option<TransportError>) -> Errands {
-        let mut errands = Errands::default();
+    fn act(&mut self, mut error: Option<TransportError>) -> Errands<R> {
+        let mut errands = Errands { open: Vec::new(), wake: Vec::new(), hire_janitor: false };
         while let Some(action) = self.pool.poll_action() {
             match action {
                 Action::Open { connection, waiter, key } => {
                     let waiting = self.waiting(waiter);
                     let timeout = waiting.map_or(Duration::ZERO, |waiting| waiting.connect_timeout);
                     let shared = Arc::new(Shared::default());
-                    let live = Live { sender: None, shared: Arc::clone(&shared) };
+                    let live = Live { access: None, shared: Arc::clone(&shared) };
                     self.live.insert(connection, live);
                     errands.open.push(Opening { connection, origin: key, timeout, shared });
                 }
@@ -364,7 +357,7 @@ impl<R: Runtime> State<R> {
                         // The first reason is the one that counts. It is said before the sender
                         // is dropped, by which the connection may end at once.
                         let _ = live.shared.closed.set(why);
-                        live.sender = None;
+                        live.access = None;
                         errands.wake.extend(live.shared.end.set());
                     }
                 }
@@ -394,17 +387,16 @@ impl<R: Runtime> State<R> {
     }
 
     fn grant(&mut self, connection: ConnectionId, reused: bool) -> Progress<R> {
-        let live = self.live.get_mut(connection);
-        let taken =
-            live.and_then(|live| Some((Sender::take(&mut live.sender)?, Arc::clone(&live.shared))));
-        match taken {
-            Some((sender, shared)) => Progress::Given(Grant { connection, sender, shared, reused }),
+        let live = self.live.get(connection);
+        let given = live.and_then(|live| Some((live.access.clone()?, Arc::clone(&live.shared))));
+        match given {
+            Some((access, shared)) => Progress::Given(Grant { connection, access, shared, reused }),
             // It died between the pool's decision and this: as if it had died just after.
             None => Progress::Failed(TransportError::unsent(FailureKind::Closed)),
         }
     }
 
-    fn end_waiting(&mut self, waiter: WaiterId, progress: Progress<R>, errands: &mut Errands) {
+    fn end_waiting(&mut self, waiter: WaiterId, progress: Progress<R>, errands: &mut Errands<R>) {
         if let Some(waiting) = self.waiting(waiter) {
             waiting.progress = progress;
             errands.wake.extend(waiting.waker.take());

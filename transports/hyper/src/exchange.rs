@@ -2,10 +2,9 @@
 
 use core::future::{Future, poll_fn};
 use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use futures_util::future::Either;
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode};
@@ -16,7 +15,6 @@ use redial_client::{Answer, Body, BoxError, Exchange, Origin, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::classify::{self, Baseline};
-use crate::connect::Sender;
 use crate::connections::{Connections, Lease};
 use crate::response::Reading;
 use crate::runtime::Runtime;
@@ -36,7 +34,7 @@ pub(crate) fn send<R: Runtime>(
         let mut lease = connections.acquire(&exchange).await?;
         let baseline = Baseline::of(lease.meter());
         let (sent, mut watch) = begin(&mut lease, exchange)?;
-        let result = response_head(pin!(sent), &mut watch, &lease, baseline).await;
+        let result = response_head(pin!(sent), &mut watch, &mut lease, baseline).await;
         match result {
             Ok(response) => answer(response, lease, watch),
             Err(error) => {
@@ -70,44 +68,54 @@ fn begin<R: Runtime>(
     let mut progress = Progress::default();
     let request = request.map(|body| Upload::new(body, lease.runtime(), &mut progress));
     let watch = Watch::new(lease, progress, timeouts, cutoff, lease.since());
-    let sent = match lease.sender() {
-        Some(Sender::Http1(sender)) => Either::Left(sender.try_send_request(request)),
-        Some(Sender::Http2(sender)) => Either::Right(sender.try_send_request(request)),
-        None => return Err(TransportError::unsent(FailureKind::Closed)),
-    };
+    let sent = lease.send(request)?;
     Ok((sent, watch))
 }
 
 /// What comes of a request that hyper has been handed.
-type Sent<R> = Result<Response<Incoming>, TrySendError<Request<Upload<R>>>>;
+pub(crate) type Sent<R> = Result<Response<Incoming>, TrySendError<Request<Upload<R>>>>;
 
 /// Waits for the response head as long as the limits allow.
 fn response_head<R: Runtime>(
     mut sent: Pin<&mut impl Future<Output = Sent<R>>>,
     watch: &mut Watch,
-    lease: &Lease<R>,
+    lease: &mut Lease<R>,
     baseline: Baseline,
 ) -> impl Future<Output = Result<Response<Incoming>, TransportError>> {
-    poll_fn(move |context| match sent.as_mut().poll(context) {
-        Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
-        Poll::Ready(Err(error)) => {
-            // Where hyper gives the request back, no byte of it was sent.
-            let returned = error.message().is_some();
-            let error = error.into_error();
-            let failure = if lease.is_multiplexed() {
-                let ended = lease.shared().ended();
-                classify::before_head_http2(&error, lease.meter(), returned, ended)
-            } else {
-                baseline.before_head(&error, lease.meter(), returned)
-            };
-            Poll::Ready(Err(TransportError::with_source(failure, error)))
+    poll_fn(move |context| {
+        lease.drive();
+        let waker = lease.waker(context);
+        match sent.as_mut().poll(&mut Context::from_waker(waker)) {
+            Poll::Ready(Ok(response)) => Poll::Ready(Ok(response)),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(no_head(error, lease, baseline))),
+            // The connection may live on for a moment, so that nothing is proved of what it has
+            // sent.
+            Poll::Pending => {
+                lease.wait(context);
+                let limit = watch.poll(lease, context);
+                limit.map(|kind| Err(TransportError::new(Failure::new(kind, Delivery::Unknown))))
+            }
         }
-        // The connection lives on in its task for a moment, so that nothing is proved of what it
-        // has sent.
-        Poll::Pending => watch
-            .poll(lease, context)
-            .map(|kind| Err(TransportError::new(Failure::new(kind, Delivery::Unknown)))),
     })
+}
+
+/// What it means that no response head comes.
+#[cold]
+fn no_head<R: Runtime>(
+    error: TrySendError<Request<Upload<R>>>,
+    lease: &Lease<R>,
+    baseline: Baseline,
+) -> TransportError {
+    // Where hyper gives the request back, no byte of it was sent.
+    let returned = error.message().is_some();
+    let error = error.into_error();
+    let failure = if lease.is_multiplexed() {
+        let ended = lease.shared().ended();
+        classify::before_head_http2(&error, lease.meter(), returned, ended)
+    } else {
+        baseline.before_head(&error, lease.meter(), returned)
+    };
+    TransportError::with_source(failure, error)
 }
 
 /// The request as HTTP/1.1 sends it: origin-form, a `Host` (RFC 9112 3.2), and a length also where

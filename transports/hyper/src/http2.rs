@@ -5,12 +5,12 @@ use core::pin::Pin;
 use core::task::{Context, Poll};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use futures_util::stream::{FuturesUnordered, Stream};
 use hyper::client::conn::http2;
 use redial_client::BoxFuture;
 
 use crate::io::MeteredIo;
 use crate::runtime::Runtime;
+use crate::tasks::Tasks;
 use crate::upload::Upload;
 
 /// What hyper takes the peer's limit of concurrent streams for, until the peer has said its own: a
@@ -25,7 +25,7 @@ pub(crate) struct Multiplexed<R: Runtime> {
     requests: Option<http2::Connection<MeteredIo<R>, Upload<R>, Nursery>>,
     /// The same, once it takes no more: dropped, it gives back the requests that it has not begun.
     over: Option<http2::Connection<MeteredIo<R>, Upload<R>, Nursery>>,
-    tasks: FuturesUnordered<BoxFuture<'static, ()>>,
+    tasks: Tasks,
     nursery: Nursery,
 }
 
@@ -53,13 +53,14 @@ impl<R: Runtime> Multiplexed<R> {
             .max_header_list_size(max_head)
             .handshake(io)
             .await?;
-        let tasks = FuturesUnordered::new();
+        let tasks = Tasks::new();
         Ok((sender, Self { requests: Some(requests), over: None, tasks, nursery }))
     }
 
     /// Lets the connection do what it can.
     pub(crate) fn poll(&mut self, context: &mut Context<'_>) -> Progress {
-        self.poll_tasks(context);
+        self.tasks.attend();
+        self.poll_tasks();
         let mut ended = None;
         if let Some(requests) = &mut self.requests
             && let Poll::Ready(result) = Pin::new(requests).poll(context)
@@ -68,7 +69,8 @@ impl<R: Runtime> Multiplexed<R> {
             self.over = self.requests.take();
         }
         // What a new request needs was begun just now, and its bytes are to go out at once.
-        self.poll_tasks(context);
+        self.poll_tasks();
+        self.tasks.wait(context);
         match (ended, &self.requests) {
             (Some(error), _) => Progress::Draining(error),
             (None, None) if self.tasks.is_empty() => Progress::Gone,
@@ -83,13 +85,12 @@ impl<R: Runtime> Multiplexed<R> {
         self.over = None;
     }
 
-    fn poll_tasks(&mut self, context: &mut Context<'_>) {
+    fn poll_tasks(&mut self) {
         loop {
-            self.tasks.extend(self.nursery.take());
-            match Pin::new(&mut self.tasks).poll_next(context) {
-                Poll::Ready(Some(())) => {}
-                Poll::Ready(None) | Poll::Pending if self.nursery.is_empty() => return,
-                Poll::Ready(None) | Poll::Pending => {}
+            self.nursery.empty_into(&mut self.tasks);
+            self.tasks.poll();
+            if self.nursery.is_empty() {
+                return;
             }
         }
     }
@@ -104,8 +105,9 @@ fn limit(streams: usize) -> Option<u32> {
 struct Nursery(Arc<Mutex<Vec<BoxFuture<'static, ()>>>>);
 
 impl Nursery {
-    fn take(&self) -> Vec<BoxFuture<'static, ()>> {
-        core::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    fn empty_into(&self, tasks: &mut Tasks) {
+        let mut born = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        born.drain(..).for_each(|task| tasks.push(task));
     }
 
     fn is_empty(&self) -> bool {

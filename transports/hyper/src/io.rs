@@ -6,7 +6,7 @@ use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use futures_io::{AsyncRead as _, AsyncWrite as _};
+use futures_io::AsyncWrite as _;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use redial_engine::Timestamp;
 
@@ -210,9 +210,18 @@ impl<R: Runtime> MeteredIo<R> {
         meter: Arc<Meter>,
         scratch: Scratch,
     ) -> Self {
-        let little = Box::new([0; LITTLE]);
-        let (much, reads, unflushed, hears_out, deaf) = (false, 0, false, false, false);
-        Self { wire, runtime, meter, scratch, little, much, reads, unflushed, hears_out, deaf }
+        Self {
+            wire,
+            runtime,
+            meter,
+            scratch,
+            little: Box::new([0; LITTLE]),
+            much: false,
+            reads: 0,
+            unflushed: false,
+            hears_out: false,
+            deaf: false,
+        }
     }
 
     /// The same for HTTP/1.1, where a server may answer before it has read the whole request, and
@@ -274,7 +283,7 @@ impl<R: Runtime> Read for MeteredIo<R> {
         let space = large.as_deref_mut().unwrap_or(&mut *this.little);
         let room = buffer.remaining().min(space.len()).min(allowed);
         let space = space.get_mut(..room).unwrap_or_default();
-        let read = this.wire.poll(|socket| Pin::new(socket).poll_read(context, space));
+        let read = this.wire.poll_read(context, space);
         let metered = read.map(|read| {
             let filled = space.get(..read?).unwrap_or_default();
             this.much = !filled.is_empty() && filled.len() == room;
@@ -300,7 +309,7 @@ impl<R: Runtime> Write for MeteredIo<R> {
         if this.deaf {
             return Poll::Ready(Ok(bytes.len()));
         }
-        let result = this.wire.poll(|socket| Pin::new(socket).poll_write(context, bytes));
+        let result = this.wire.poll(context, |socket, context| socket.poll_write(context, bytes));
         this.written(result, bytes.len())
     }
 
@@ -318,7 +327,8 @@ impl<R: Runtime> Write for MeteredIo<R> {
         if this.deaf {
             return Poll::Ready(Ok(length));
         }
-        let result = this.wire.poll(|socket| Pin::new(socket).poll_write_vectored(context, bytes));
+        let result =
+            this.wire.poll(context, |socket, context| socket.poll_write_vectored(context, bytes));
         this.written(result, length)
     }
 
@@ -327,7 +337,7 @@ impl<R: Runtime> Write for MeteredIo<R> {
         if !this.unflushed || this.deaf {
             return Poll::Ready(Ok(()));
         }
-        let result = this.wire.poll(|socket| Pin::new(socket).poll_flush(context));
+        let result = this.wire.poll(context, |socket, context| socket.poll_flush(context));
         match &result {
             Poll::Ready(Ok(())) => {
                 this.unflushed = false;
@@ -341,6 +351,6 @@ impl<R: Runtime> Write for MeteredIo<R> {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.wire.poll(|socket| Pin::new(socket).poll_close(context))
+        self.wire.poll(context, |socket, context| socket.poll_close(context))
     }
 }

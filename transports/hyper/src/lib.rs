@@ -14,7 +14,10 @@
 //! | `dial.rs` | from a name to a socket: its addresses are raced |
 //! | `tls.rs`, `stream.rs` | whom to trust, and a socket with or without TLS |
 //! | `wire.rs` | that socket, between who drives a connection and who looks at it |
+//! | `http1.rs` | one HTTP/1.1 connection, for whoever has it to drive |
+//! | `relay.rs` | whom that wakes |
 //! | `http2.rs` | one HTTP/2 connection with all that hyper runs for it |
+//! | `tasks.rs` | the futures of that |
 //! | `exchange.rs` | one request on one connection, and its response head |
 //! | `response.rs` | the response body, and giving the connection back |
 //! | `timeouts.rs` | when an exchange has been silent for too long |
@@ -33,35 +36,38 @@
 //!
 //! | requests in flight | 1 | 16 | 64 | goal |
 //! |---|---|---|---|---|
-//! | tokio, HTTP/1.1 | 1.39 | 1.35 | 1.36 | 1.35 |
-//! | tokio, HTTP/2 | 1.19 | 1.16 | 1.19 | 1.15 |
-//! | smol, HTTP/1.1 | 1.53 | | | 1.6 |
-//! | async-std, HTTP/1.1 | 1.71 to 1.79 | | | 1.6 |
-//!
-//! A hundredth more or less is a matter of what the compiler inlines: with the driver's loop inlined
-//! into the call, the first row is 1.38, 1.34 and 1.34.
+//! | tokio, HTTP/1.1 | 1.32 | 1.26 | 1.26 | 1.35 |
+//! | tokio, HTTP/2 | 1.14 | 1.12 | 1.16 | 1.15 |
+//! | smol, HTTP/1.1 | 1.44 | | | 1.6 |
+//! | async-std, HTTP/1.1 | 1.64 and more | | | 1.6 |
 //!
 //! Bare hyper takes 15,000 instructions over HTTP/1.1, and so many heap allocations as this crate
-//! with the whole client on it: 9. Of the 5,900 instructions on top, 1,050 are the pool's (a
-//! connection is taken and given back, under its lock), 840 the connection's task (bytes are
-//! metered, and copied once, see `io.rs`), 530 moves of requests and responses that are larger than
-//! 128 bytes, 430 the copy of the headers that belongs to an attempt, 380 five looks at the clock,
-//! 240 the timer, and 230 the URL where it was the last as well. With one request in flight tokio's
-//! reactor takes 210 more, because there is a timer to wait for.
+//! with the whole client on it: 9. Over HTTP/2 it is 12 of bare hyper's and one more. With one
+//! request in flight tokio's reactor takes 210 instructions more, because there is a timer to wait
+//! for.
+//!
+//! Over HTTP/1.1 no task stands between a request and its socket: the exchange that has a connection
+//! drives it (`http1.rs`), and the reactor wakes the exchange (`relay.rs`). So a request
+//! costs one task switch, on the thread of whoever waits, and where hyper reads five times for each
+//! response, the socket is asked twice (`wire.rs`). Only an idle connection, and one that answers
+//! before its upload has ended, is driven by a task of its own, its keeper. An HTTP/2 connection has
+//! such a task always, which is woken twice for a request, and its parts wake each other without it
+//! (`tasks.rs`).
 //!
 //! System calls of one request over HTTP/1.1, one at a time: bare hyper 3, tokio 4, smol 9,
-//! async-std 19 to 22, where 6 are the goal. One is the look at the socket before it is used again
+//! async-std 16 to 22, where 6 are the goal. One is the look at the socket before it is used again
 //! (R-D-7), which keeps requests from connections that have ended. Of the nine on smol, async-io's
 //! reactor makes six, whatever the transport does: it arms the socket, and a wait is an
-//! `epoll_pwait`, a `timerfd_settime`, a `read` and twice `epoll_ctl`. On async-std connections live
-//! on threads of its own, so that a request wakes another thread and that one wakes the caller: two
-//! waits, three calls of `futex`, and one or two writes that interrupt a wait. Nothing of that can be
-//! changed from here, short of polling connections by the tasks that wait for them.
+//! `epoll_pwait`, a `timerfd_settime`, a `read` and twice `epoll_ctl`. async-std runs an executor on
+//! each core, which wakes another one with each task that it takes up: a second wait, whose reactor
+//! makes the same calls again, a `write` that interrupts it, and calls of `futex`. Nothing of that can
+//! be changed from here, and how often it happens is a matter of luck.
 //!
-//! Requests a second on loopback, of bare hyper's, on tokio with 1, 16 and 64 in flight: 0.92 to
-//! 0.98, 0.80 and 0.80 over HTTP/1.1, and 0.93, 0.86 and 0.87 over HTTP/2, where 0.92 is the goal.
-//! The look at the socket is some 0.05 of that with many in flight, and nothing with one. A request
-//! that is lost, and may not be sent again, would cost more.
+//! Requests a second on loopback, of bare hyper's, on tokio with 1, 16 and 64 in flight: 0.89, 0.82
+//! and 0.79 over HTTP/1.1, and 0.92, 0.88 and 0.84 over HTTP/2, where 0.92 is the goal; on a machine
+//! that was busy, so that a tenth more or less is nothing. The look at the socket is some 0.05 of that
+//! with many in flight, and nothing with one. A request that is lost, and may not be sent again,
+//! would cost more.
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).
@@ -74,14 +80,17 @@ mod connect;
 mod connections;
 mod dial;
 mod exchange;
+mod http1;
 mod http2;
 mod io;
 #[cfg(redial_planted)]
 mod planted;
 pub mod pool;
+mod relay;
 mod response;
 mod runtime;
 mod stream;
+mod tasks;
 mod timeouts;
 mod tls;
 mod transport;

@@ -29,12 +29,15 @@ impl<R: Runtime> Reading<R> {
     /// Begins to read. A body that is empty gives its connection back at once.
     pub(crate) fn start(
         body: Incoming,
-        lease: Lease<R>,
+        mut lease: Lease<R>,
         mut watch: Watch,
         in_step: bool,
     ) -> ResponseBody {
         // The cutoff is looked at with each piece of the body.
         let _ = watch.progressed(&lease);
+        if !watch.is_uploaded() {
+            lease.leave_to_keeper();
+        }
         let lease = Some(lease);
         let mut reading = Self { body, watch, lease, in_step };
         if reading.body.is_end_stream() {
@@ -86,8 +89,8 @@ impl<R: Runtime> Body for Reading<R> {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, TransportError>>> {
         let this = self.get_mut();
-        let Some(lease) = &this.lease else { return Poll::Ready(None) };
-        match Pin::new(&mut this.body).poll_frame(context) {
+        let Some(lease) = &mut this.lease else { return Poll::Ready(None) };
+        match poll_frame(&mut this.body, lease, context) {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Err(kind) = this.watch.progressed(lease) {
                     return Poll::Ready(Some(Err(this.timed_out(kind))));
@@ -106,6 +109,7 @@ impl<R: Runtime> Body for Reading<R> {
                 Poll::Ready(None)
             }
             Poll::Pending => {
+                lease.wait(context);
                 let kind = ready!(this.watch.poll(lease, context));
                 Poll::Ready(Some(Err(this.timed_out(kind))))
             }
@@ -119,4 +123,22 @@ impl<R: Runtime> Body for Reading<R> {
     fn size_hint(&self) -> SizeHint {
         self.body.size_hint()
     }
+}
+
+/// The next piece of a body: what has come already, else what comes as the connection is driven.
+fn poll_frame<R: Runtime>(
+    body: &mut Incoming,
+    lease: &mut Lease<R>,
+    context: &Context<'_>,
+) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+    let drives = lease.attend();
+    let mut poll = |lease: &Lease<R>| {
+        Pin::new(&mut *body).poll_frame(&mut Context::from_waker(lease.waker(context)))
+    };
+    let frame = poll(lease);
+    if drives && frame.is_pending() {
+        lease.drive();
+        return poll(lease);
+    }
+    frame
 }

@@ -22,6 +22,14 @@ impl End {
         awaited.take()
     }
 
+    /// Wakes whoever waits, without giving the signal: there is something else to see to.
+    pub(crate) fn nudge(&self) {
+        let awaited = self.awaited.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(waker) = awaited {
+            waker.wake();
+        }
+    }
+
     /// Waits for the signal. Who waited before is not told any more.
     pub(crate) const fn wait(&self) -> Waiting<'_> {
         Waiting { end: self, waker: None }

@@ -1,16 +1,26 @@
 //! A connection, or one stream of it, for the length of one exchange.
 
+use core::future::Future;
 use core::sync::atomic::Ordering;
+use core::task::{Context, Waker};
 use core::time::Duration;
 use std::sync::Arc;
 
+use futures_util::future::Either;
+use http::Request;
+use hyper::client::conn::http2;
+use redial_client::TransportError;
 use redial_engine::Timestamp;
 
-use crate::connect::Sender;
+use crate::classify;
+use crate::connect::Access;
 use crate::connections::{Connections, Grant, Shared};
+use crate::exchange::Sent;
+use crate::http1::Sequential;
 use crate::io::Meter;
 use crate::pool::ConnectionId;
 use crate::runtime::{Peeked, Runtime};
+use crate::upload::Upload;
 
 /// For how long an HTTP/2 connection has to have been silent for its socket to be asked. One that
 /// is at work is read all the time.
@@ -18,18 +28,31 @@ const QUIET: Duration = Duration::from_millis(1);
 
 /// An HTTP/1.1 connection that one exchange has to itself, or one stream of an HTTP/2 connection.
 ///
+/// The former is driven by whoever has the lease, the latter by a task of the connection's own.
+///
 /// Dropping it half way closes the former, so that nothing out of step is ever used again (R-P-8),
 /// and leaves the latter: hyper resets the stream.
 pub(crate) struct Lease<R: Runtime> {
     connections: Arc<Connections<R>>,
     connection: ConnectionId,
-    shared: Arc<Shared>,
-    /// Here until the lease ends.
-    sender: Option<Sender<R>>,
+    shared: Arc<Shared<R>>,
+    hold: Hold<R>,
     reused: bool,
     since: Timestamp,
     /// Whether the connection seems dead, and is to take no further request.
     distrusted: bool,
+}
+
+/// What an exchange has of a connection.
+enum Hold<R: Runtime> {
+    /// The connection itself (HTTP/1.1).
+    Whole(Box<Sequential<R>>),
+    /// The connection, which its keeper drives (HTTP/1.1).
+    Kept,
+    /// A stream of its own (HTTP/2).
+    Stream(http2::SendRequest<Upload<R>>),
+    /// Nothing any more: it has ended, or was given back.
+    Nothing,
 }
 
 impl<R: Runtime> Lease<R> {
@@ -38,10 +61,14 @@ impl<R: Runtime> Lease<R> {
         grant: Grant<R>,
         since: Timestamp,
     ) -> Self {
-        let Grant { connection, sender, shared, reused } = grant;
+        let Grant { connection, access, shared, reused } = grant;
+        let hold = match access {
+            Access::Http1 => shared.parked.take().map_or(Hold::Nothing, Hold::Whole),
+            Access::Http2(sender) => Hold::Stream(sender),
+        };
+        shared.relay.attend();
         let connections = Arc::clone(connections);
-        let sender = Some(sender);
-        Self { connections, connection, shared, sender, reused, since, distrusted: false }
+        Self { connections, connection, shared, hold, reused, since, distrusted: false }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -52,16 +79,12 @@ impl<R: Runtime> Lease<R> {
         self.connections.connector().max_head()
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Shared<R> {
         &self.shared
     }
 
     pub(crate) fn meter(&self) -> &Meter {
         &self.shared.meter
-    }
-
-    pub(crate) const fn sender(&mut self) -> Option<&mut Sender<R>> {
-        self.sender.as_mut()
     }
 
     /// Since when the exchange has it.
@@ -104,7 +127,75 @@ impl<R: Runtime> Lease<R> {
 
     /// Whether other exchanges may use the connection at the same time.
     pub(crate) const fn is_multiplexed(&self) -> bool {
-        matches!(self.sender, Some(Sender::Http2(_)))
+        matches!(self.hold, Hold::Stream(_))
+    }
+
+    /// Hands a request to hyper, if the connection has not ended.
+    #[inline(always)]
+    pub(crate) fn send(
+        &mut self,
+        request: Request<Upload<R>>,
+    ) -> Result<impl Future<Output = Sent<R>> + use<R>, TransportError> {
+        match &mut self.hold {
+            Hold::Whole(connection) => Ok(Either::Left(connection.send(request))),
+            Hold::Stream(sender) => Ok(Either::Right(sender.try_send_request(request))),
+            Hold::Kept | Hold::Nothing => {
+                Err(TransportError::unsent(classify::lost(&self.shared.meter)))
+            }
+        }
+    }
+
+    /// Attends to the connection, where nobody else does, and lets it do what it can.
+    pub(crate) fn drive(&mut self) {
+        if let Hold::Whole(connection) = &mut self.hold {
+            let relay = &self.shared.relay;
+            relay.attend();
+            let mut context = Context::from_waker(relay.waker());
+            if connection.drive(&mut context).is_ready() {
+                self.close();
+            }
+        }
+    }
+
+    /// Attends to the connection, but lets it do nothing yet; whether that is for the lease to do.
+    pub(crate) fn attend(&self) -> bool {
+        let whole = matches!(self.hold, Hold::Whole(_));
+        if whole {
+            self.shared.relay.attend();
+        }
+        whole
+    }
+
+    /// What to poll the parts of hyper with that belong to the exchange: who drives the connection
+    /// need not be woken by what that does.
+    pub(crate) fn waker<'a>(&'a self, context: &'a Context<'_>) -> &'a Waker {
+        match &self.hold {
+            Hold::Whole(_) => self.shared.relay.waker(),
+            Hold::Kept | Hold::Stream(_) | Hold::Nothing => context.waker(),
+        }
+    }
+
+    /// Waits for the connection to have something to do.
+    pub(crate) fn wait(&self, context: &Context<'_>) {
+        if let Hold::Whole(_) = &self.hold {
+            self.shared.relay.wait(context);
+        }
+    }
+
+    /// Leaves it to the connection's keeper to drive it, because nobody may ask for the response body
+    /// before the request body has been sent.
+    pub(crate) fn leave_to_keeper(&mut self) {
+        match core::mem::replace(&mut self.hold, Hold::Nothing) {
+            Hold::Whole(connection) => match self.shared.parked.leave(connection) {
+                Ok(()) => {
+                    self.hold = Hold::Kept;
+                    self.shared.relay.leave();
+                    self.shared.end.nudge();
+                }
+                Err(connection) => self.hold = Hold::Whole(connection),
+            },
+            other @ (Hold::Kept | Hold::Stream(_) | Hold::Nothing) => self.hold = other,
+        }
     }
 
     /// Nothing at all came over the connection for as long as a timeout: whoever tries again needs
@@ -118,10 +209,16 @@ impl<R: Runtime> Lease<R> {
         if redial_engine::planted!(NeverReused) {
             return;
         }
-        match self.sender.take() {
-            Some(sender @ Sender::Http1(_)) => self.finish(sender),
-            Some(Sender::Http2(_)) => self.leave_stream(),
-            None => {}
+        if let Hold::Whole(connection) = &self.hold
+            && !connection.is_ready()
+        {
+            self.leave_to_keeper();
+        }
+        match core::mem::replace(&mut self.hold, Hold::Nothing) {
+            Hold::Whole(connection) => self.park(connection),
+            Hold::Kept => self.finish(),
+            Hold::Stream(_) => self.leave_stream(),
+            Hold::Nothing => {}
         }
     }
 
@@ -130,25 +227,26 @@ impl<R: Runtime> Lease<R> {
         self.give_back();
     }
 
-    fn finish(&self, sender: Sender<R>) {
+    fn park(&self, connection: Box<Sequential<R>>) {
+        if let Err(connection) = self.shared.parked.put(connection) {
+            drop(connection);
+            return self.connections.gone(self.connection);
+        }
+        // What the keeper has missed, it is to see to; and it is to hear of what comes.
+        self.shared.relay.leave();
+        if !self.shared.relay.is_listening() {
+            self.shared.end.nudge();
+        }
         let now = self.runtime().now();
-        let (connection, shared) = (self.connection, &self.shared);
-        self.connections.with(|state| {
-            let Some(live) = state.live.get_mut(connection) else { return };
-            if sender.is_ready() {
-                live.sender = Some(sender);
-                return state.pool.released(now, connection, true);
-            }
-            // Said before the sender is looked at again: if that is not ready yet, the connection's
-            // task will see this when it has made it so.
-            shared.finishing.store(true, Ordering::SeqCst);
-            state.pool.finishing(now, connection);
-            let ready = sender.is_ready();
-            live.sender = Some(sender);
-            if ready && shared.finishing.swap(false, Ordering::SeqCst) {
-                state.pool.released(now, connection, true);
-            }
-        });
+        self.connections.with(|state| state.pool.released(now, self.connection, true));
+    }
+
+    /// The keeper has the connection, and will say when it is ready.
+    fn finish(&self) {
+        let now = self.runtime().now();
+        self.connections.with(|state| state.pool.finishing(now, self.connection));
+        self.shared.finishing.store(true, Ordering::Release);
+        self.shared.end.nudge();
     }
 
     fn leave_stream(&self) {
@@ -157,25 +255,32 @@ impl<R: Runtime> Lease<R> {
         self.connections.with(|state| state.pool.released(now, self.connection, fit));
     }
 
-    fn close(&self) {
-        let now = self.runtime().now();
-        let waker = self.shared.end.set();
-        self.connections.with(|state| state.pool.closing(now, self.connection));
-        if let Some(waker) = waker {
-            waker.wake();
+    /// Closes a connection that the exchange has to itself.
+    fn close(&mut self) {
+        let end = self.shared.end.set();
+        match core::mem::replace(&mut self.hold, Hold::Nothing) {
+            Hold::Whole(connection) => {
+                drop(connection);
+                self.connections.gone(self.connection);
+            }
+            // The keeper says when it is gone.
+            Hold::Kept | Hold::Stream(_) | Hold::Nothing => {
+                let now = self.runtime().now();
+                self.connections.with(|state| state.pool.closing(now, self.connection));
+            }
+        }
+        if let Some(keeper) = end {
+            keeper.wake();
         }
     }
 }
 
 impl<R: Runtime> Drop for Lease<R> {
     fn drop(&mut self) {
-        match self.sender.take() {
-            Some(Sender::Http1(sender)) => {
-                drop(sender);
-                self.close();
-            }
-            Some(Sender::Http2(_)) => self.leave_stream(),
-            None => {}
+        match self.hold {
+            Hold::Whole(_) | Hold::Kept => self.close(),
+            Hold::Stream(_) => self.leave_stream(),
+            Hold::Nothing => {}
         }
     }
 }

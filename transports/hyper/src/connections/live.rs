@@ -6,42 +6,61 @@ use std::sync::{Arc, OnceLock};
 
 use redial_engine::FailureKind;
 
-use crate::connect::Sender;
+use crate::connect::Access;
 use crate::connections::end::End;
+use crate::connections::parked::Parked;
 use crate::io::Meter;
 use crate::pool::{CloseReason, ConnectionId};
+use crate::relay::Relay;
 use crate::runtime::Runtime;
 use crate::timeouts::Timers;
-use crate::wire::Look;
+use crate::wire::Wire;
 
 /// A connection, from the start of connecting until its socket is gone.
 pub(super) struct Live<R: Runtime> {
     /// Here while it stands and a request can have it.
-    pub(super) sender: Option<Sender<R>>,
-    pub(super) shared: Arc<Shared>,
+    pub(super) access: Option<Access<R>>,
+    pub(super) shared: Arc<Shared<R>>,
 }
 
 /// What a connection's task and its lease both look at.
-#[derive(Default)]
-pub(crate) struct Shared {
+pub(crate) struct Shared<R: Runtime> {
     pub(crate) meter: Arc<Meter>,
     /// Its socket, from when the connection stands.
-    pub(super) wire: OnceLock<Arc<dyn Look>>,
-    pub(super) end: End,
+    pub(crate) wire: OnceLock<Arc<Wire<R::Socket>>>,
+    pub(super) end: Arc<End>,
+    /// Whom it wakes (HTTP/1.1).
+    pub(crate) relay: Relay,
+    /// Where it is while no exchange has it (HTTP/1.1).
+    pub(super) parked: Parked<R>,
+    /// Whether a response has ended that was left to the keeper (HTTP/1.1).
+    pub(super) finishing: AtomicBool,
     /// Why the pool closes it, where it does.
     pub(super) closed: OnceLock<CloseReason>,
     /// How it came to take no more requests, where it did (HTTP/2).
     pub(super) ended: OnceLock<FailureKind>,
     /// Timers that no exchange needs just now.
     pub(crate) timers: Timers,
-    /// Whether a response has ended, and the sender is to be ready soon.
-    ///
-    /// Sequentially consistent, as hyper's readiness is: one side sets this and then looks at that,
-    /// the other does the reverse, and one of them has to see the other.
-    pub(super) finishing: AtomicBool,
 }
 
-impl Shared {
+impl<R: Runtime> Default for Shared<R> {
+    fn default() -> Self {
+        let end = Arc::<End>::default();
+        Self {
+            meter: Arc::default(),
+            wire: OnceLock::new(),
+            relay: Relay::new(Arc::clone(&end)),
+            end,
+            parked: Parked::default(),
+            finishing: AtomicBool::new(false),
+            closed: OnceLock::new(),
+            ended: OnceLock::new(),
+            timers: Timers::default(),
+        }
+    }
+}
+
+impl<R: Runtime> Shared<R> {
     /// How the connection came to take no more requests, where it did.
     pub(crate) fn ended(&self) -> Option<FailureKind> {
         self.ended.get().copied()

@@ -2,24 +2,22 @@
 
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
-use core::sync::atomic::Ordering;
 use core::task::Poll;
 use core::time::Duration;
 use std::sync::{Arc, Weak};
 
-use hyper::client::conn::http1;
 use redial_client::{Origin, PoolEventKind, TransportError, race};
 use redial_engine::{FailureKind, Timestamp};
 
 use crate::classify;
-use crate::connect::{Connected, Connector, Driver};
+use crate::connect::{Access, Connected, Connector};
+use crate::connections::keeper::Keeper;
 use crate::connections::watch::Watch;
 use crate::connections::{Connections, Shared};
+use crate::http1::Sequential;
 use crate::http2::{self, Multiplexed};
-use crate::io::MeteredIo;
 use crate::pool::ConnectionId;
 use crate::runtime::Runtime;
-use crate::upload::Upload;
 
 /// The task of one connection. However it ends, also where the runtime drops it half way, it says
 /// so to the pool, after the socket is gone.
@@ -32,7 +30,7 @@ pub(super) struct Task<R: Runtime> {
     watch: Watch,
     connection: ConnectionId,
     origin: Origin,
-    shared: Arc<Shared>,
+    shared: Arc<Shared<R>>,
     opened: bool,
     /// Why it could not be opened.
     error: Option<TransportError>,
@@ -43,7 +41,7 @@ impl<R: Runtime> Task<R> {
         connections: &Arc<Connections<R>>,
         connection: ConnectionId,
         origin: Origin,
-        shared: Arc<Shared>,
+        shared: Arc<Shared<R>>,
     ) -> Self {
         Self {
             connections: Arc::downgrade(connections),
@@ -62,23 +60,28 @@ impl<R: Runtime> Task<R> {
     pub(super) async fn run(mut self, timeout: Duration) {
         let began = self.runtime.now();
         match self.open(began, timeout).await {
-            Ok(Connected { sender, driver, max_streams, wire }) => {
-                let Some(connections) = self.connections.upgrade() else { return };
-                let _ = self.shared.wire.set(wire);
+            Ok(connected) => {
                 self.opened = true;
                 let took = self.runtime.now().saturating_since(began);
                 self.watch.tell(&self.origin, PoolEventKind::Opened { took });
-                connections.opened(self.connection, &self.origin, sender, max_streams);
-                drop(connections);
-                match driver {
-                    Driver::Http1(driver) => self.serve_http1(driver).await,
-                    Driver::Http2(driver) => self.serve_http2(driver, max_streams).await,
+                match connected {
+                    Connected::Http1(connection) => self.keep(connection).await,
+                    Connected::Http2 { sender, driver, max_streams } => {
+                        self.announce(Access::Http2(sender), max_streams);
+                        self.serve(driver, max_streams).await;
+                    }
                 }
             }
             #[cfg(redial_planted)]
             Err(error) => self.error = Some(crate::planted::spoil_error(error)),
             #[cfg(not(redial_planted))]
             Err(error) => self.error = Some(error),
+        }
+    }
+
+    fn announce(&self, access: Access<R>, max_streams: u32) {
+        if let Some(connections) = self.connections.upgrade() {
+            connections.opened(self.connection, &self.origin, access, max_streams);
         }
     }
 
@@ -89,7 +92,7 @@ impl<R: Runtime> Task<R> {
     ) -> Result<Connected<R>, TransportError> {
         let until = began.checked_add(timeout).unwrap_or(Timestamp::MAX);
         let limit = self.runtime.sleep_until(until);
-        let connecting = self.connector.connect(&self.runtime, &self.origin, &self.shared.meter);
+        let connecting = self.connector.connect(&self.runtime, &self.origin, &self.shared);
         match race(race(connecting, limit), self.shared.end.wait()).await {
             Some(Some(result)) => result,
             Some(None) => Err(TransportError::unsent(FailureKind::ConnectTimeout)),
@@ -97,26 +100,29 @@ impl<R: Runtime> Task<R> {
         }
     }
 
-    async fn serve_http1(&self, mut driver: Box<http1::Connection<MeteredIo<R>, Upload<R>>>) {
+    /// Looks after an HTTP/1.1 connection, which exchanges drive.
+    async fn keep(&self, connection: Box<Sequential<R>>) {
+        let mut keeper = Keeper::new(&self.shared, connection);
+        self.announce(Access::Http1, 1);
         let mut end = self.shared.end.wait();
         poll_fn(|context| {
             if Pin::new(&mut end).poll(context).is_ready() {
                 return Poll::Ready(());
             }
-            if Pin::new(&mut *driver).poll(context).is_ready() {
-                return Poll::Ready(());
-            }
-            if self.shared.finishing.load(Ordering::SeqCst)
+            let ended = keeper.poll(context);
+            if ended.is_pending()
+                && keeper.settles()
                 && let Some(connections) = self.connections.upgrade()
             {
-                connections.settle(self.connection);
+                connections.free(self.connection);
             }
-            Poll::Pending
+            ended
         })
         .await;
     }
 
-    async fn serve_http2(&self, mut driver: Box<Multiplexed<R>>, mut max_streams: u32) {
+    /// Drives an HTTP/2 connection.
+    async fn serve(&self, mut driver: Box<Multiplexed<R>>, mut max_streams: u32) {
         let mut end = self.shared.end.wait();
         poll_fn(|context| {
             if Pin::new(&mut end).poll(context).is_ready() {
@@ -154,9 +160,14 @@ impl<R: Runtime> Drop for Task<R> {
         if self.opened {
             self.watch.gone(&self.origin, self.shared.closed.get().copied());
         }
+        // An exchange that has the connection says when it is gone.
+        let leased = self.shared.parked.close();
         let Some(connections) = self.connections.upgrade() else { return };
         if self.opened {
-            return connections.gone(self.connection);
+            if !leased {
+                connections.gone(self.connection);
+            }
+            return;
         }
         let error = self.error.take();
         let error = error.unwrap_or_else(|| TransportError::unsent(FailureKind::Connect));

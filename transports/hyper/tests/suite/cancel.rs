@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
+use futures_util::future::{Either, select};
 use redial_client::Client;
 use redial_conformance::{Closing, FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind, Outcome};
@@ -18,6 +19,7 @@ on_each_runtime![
     a_call_dropped_while_it_waits_for_the_head_closes_its_connection,
     a_call_dropped_inside_the_body_closes_its_connection,
     a_call_dropped_while_it_uploads_closes_its_connection,
+    a_dropped_call_has_closed_its_socket,
     a_call_dropped_while_it_sleeps_sends_nothing_more,
     a_call_dropped_while_it_is_queued_leaves_the_queue,
     a_call_dropped_while_it_connects_frees_its_slot_for_another_origin,
@@ -75,6 +77,16 @@ async fn a_call_dropped_while_it_uploads_closes_its_connection(on: On) {
     until_log(&server, |log| log.requests().len() == 1).await;
     drop(call);
     assert!(until(|| client.pool().open == 0).await < AT_ONCE);
+}
+
+async fn a_dropped_call_has_closed_its_socket(on: On) {
+    let (server, runtime) = (silent(), on.runtime());
+    let client = Client::builder(Hyper::on(runtime.clone())).build().unwrap();
+    let call = Box::pin(client.get(server.url("/")).send());
+    let arrived = Box::pin(until_log(&server, |log| log.requests().len() == 1));
+    let Either::Right((_, call)) = select(call, arrived).await else { panic!("nobody answers") };
+    drop(call);
+    assert_eq!((runtime.sockets().open(), client.pool().open), (0, 0), "when the drop returns");
 }
 
 async fn a_call_dropped_while_it_sleeps_sends_nothing_more(on: On) {

@@ -9,10 +9,10 @@ use std::io::{self, Cursor, Read as _};
 
 use bytes::Bytes;
 use redial_client::{Body, blocking};
-use redial_conformance::{Reply, Step};
+use redial_conformance::{FaultServer, Reply, Script, Step};
 use redial_engine::{FailureKind, Reason};
 
-use crate::common::{finish, ok, replies, requests, silent, timeouts};
+use crate::common::{block_on, finish, ok, replies, requests, silent, timeouts, until_log};
 use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
@@ -21,6 +21,8 @@ on_each_runtime![
     a_stream_that_fails_or_is_too_short_ends_the_call,
     a_response_streams_and_gives_its_connection_back,
     a_streamed_response_that_is_cut_is_an_error,
+    an_upload_goes_on_while_nobody_reads_the_answer,
+    a_response_is_read_beside_its_runtime,
     a_caller_that_reads_slowly_trips_no_timeout,
     the_blocking_twin_works_beside_a_runtime,
 ];
@@ -110,6 +112,41 @@ async fn a_streamed_response_that_is_cut_is_an_error(on: On) {
     let error = response.bytes().await.unwrap_err();
     assert_eq!(error.kind(), FailureKind::Truncated);
     assert_eq!(finish(server).await.requests().len(), 1, "its head had come: R-D-8");
+}
+
+async fn an_upload_goes_on_while_nobody_reads_the_answer(on: On) {
+    let head = Reply::status(200).header("content-length", "2").raw();
+    let early = [Step::ReadHead, head.step(), Step::ReadBody, Step::Write(b"ok".to_vec())];
+    let next = [Step::ReadRequest, ok().step()];
+    let script = Script::connections(vec![early.into_iter().chain(next).collect()]);
+    let server = FaultServer::start(script).unwrap();
+    let client = on.client();
+    let (source, body) = smol::channel::bounded::<io::Result<Bytes>>(1);
+    let call = client.put(server.url("/")).body(Body::once(body));
+    let response = call.send_streaming().await.unwrap();
+    // Each waits for the one before to be taken, and together they are more than a socket holds.
+    for _ in 0..200 {
+        source.send(Ok(Bytes::from_static(&[b'x'; 100_000]))).await.unwrap();
+    }
+    drop(source);
+    until_log(&server, |log| log.requests().iter().any(|request| request.complete)).await;
+    assert_eq!(response.bytes().await.unwrap(), "ok");
+    client.get(server.url("/")).send().await.unwrap();
+    assert_eq!(finish(server).await.connections().len(), 1, "R-P-7");
+}
+
+async fn a_response_is_read_beside_its_runtime(on: On) {
+    let head = Reply::status(200).header("content-length", "8").raw();
+    let pause = || Step::Pause(Duration::from_millis(50));
+    let halves = [head.step(), pause(), Step::Write(b"four".to_vec()), pause()];
+    let steps = halves.into_iter().chain([Step::Write(b"more".to_vec())]).collect();
+    let server = requests(vec![steps, vec![ok().step()]]);
+    let client = on.client();
+    let response = client.get(server.url("/")).send_streaming().await.unwrap();
+    let bytes = smol::unblock(|| block_on(response.bytes())).await.unwrap();
+    assert_eq!(bytes, "fourmore");
+    client.get(server.url("/")).send().await.unwrap();
+    assert_eq!(finish(server).await.connections().len(), 1, "R-P-7");
 }
 
 async fn a_caller_that_reads_slowly_trips_no_timeout(on: On) {
