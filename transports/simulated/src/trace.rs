@@ -138,7 +138,8 @@ const ODD: [u64; 5] = [
 impl TraceHash {
     const NEW: Self = Self { state: 0xcbf2_9ce4_8422_2325, records: 0 };
 
-    #[inline]
+    /// Where an event's kind is known, most of its words are known as well, once this is inlined.
+    #[inline(always)]
     fn take(&mut self, record: &Record) {
         let (code, detail) = record.event.words();
         let place = u64::from(record.call) << 32 | u64::from(record.attempt);
