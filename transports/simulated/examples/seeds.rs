@@ -28,7 +28,7 @@ fn go_through(level: Level, count: u64) -> bool {
         "{level}: {runs} seeds, {calls} calls, {events} events in {took:.1?}, hash {hash:#018x}"
     );
     println!("{coverage}");
-    let never: Vec<_> = coverage.never().collect();
+    let never: Vec<_> = coverage.never(level).collect();
     match finding {
         Some(finding) => println!("{finding}"),
         None if never.is_empty() => return true,
