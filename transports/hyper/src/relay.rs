@@ -61,6 +61,11 @@ impl Relay {
         self.shared.listening.load(Ordering::Acquire)
     }
 
+    /// The socket is asked the next time, whatever it has promised.
+    pub(crate) fn ask(&self) {
+        self.shared.listening.store(false, Ordering::Release);
+    }
+
     /// Whoever waited attends to the connection now, or somebody else does.
     pub(crate) fn attend(&self) {
         self.shared.state.swap(NOBODY, Ordering::AcqRel);

@@ -36,6 +36,9 @@ impl Timers {
     }
 }
 
+/// How long a runtime may take to tell of what has come.
+const GRACE: Duration = Duration::from_millis(10);
+
 /// Watches one exchange: its silences and its cutoff.
 ///
 /// The clock decides, not the timer (R-T-6): when the timer fires, the meter says whether the
@@ -51,6 +54,8 @@ pub(crate) struct Watch {
     began: Timestamp,
     waiting: Waiting,
     timer: Option<Timer>,
+    /// How much had been read when a silence was last found to be none, and until when it is.
+    grace: Option<(u64, Timestamp)>,
 }
 
 /// Whether anybody waits: a caller that takes its time is no silence of the server's (R-T-2).
@@ -75,7 +80,7 @@ impl Watch {
         let shared = lease.is_multiplexed();
         let timer = lease.shared().timers.take();
         let waiting = Waiting::FromNow;
-        Self { upload, read, write, cutoff, shared, began: now, waiting, timer }
+        Self { upload, read, write, cutoff, shared, began: now, waiting, timer, grace: None }
     }
 
     /// Leaves the timer to the connection's next exchange.
@@ -122,7 +127,10 @@ impl Watch {
             self.waiting = Waiting::Yes;
             let due = match self.due(lease.meter(), now) {
                 Ok(due) => due,
-                Err(kind) => return Poll::Ready(kind),
+                Err(kind) => match self.grace(lease, now) {
+                    Some(until) if kind == FailureKind::ReadTimeout && now < until => until,
+                    Some(_) | None => return Poll::Ready(kind),
+                },
             };
             let armed = match &mut self.timer {
                 Some(timer) if timer.at <= due => timer,
@@ -135,6 +143,23 @@ impl Watch {
                 Poll::Ready(()) => self.timer = None,
                 Poll::Pending => return Poll::Pending,
             }
+        }
+    }
+
+    /// Until when a silence is none, because it is the runtime that is late, and not the server: on a
+    /// busy machine a timer may be told of before the bytes that were in time.
+    ///
+    /// Once for each piece that comes.
+    fn grace<R: Runtime>(&mut self, lease: &Lease<R>, now: Timestamp) -> Option<Timestamp> {
+        let read = lease.meter().bytes_in();
+        match self.grace {
+            Some((known, until)) if known == read => Some(until),
+            Some(_) | None if lease.has_unread() => {
+                let until = now.saturating_add(GRACE);
+                self.grace = Some((read, until));
+                Some(until)
+            }
+            Some(_) | None => None,
         }
     }
 

@@ -121,6 +121,17 @@ impl<R: Runtime> Lease<R> {
         self.shared.ended().is_none()
     }
 
+    /// Whether something has come that nobody has read yet, because the reactor is late. It is read
+    /// when the connection is driven next.
+    #[cold]
+    pub(crate) fn has_unread(&self) -> bool {
+        let unread = matches!(self.hold, Hold::Whole(_)) && self.peek() != Peeked::Nothing;
+        if unread {
+            self.shared.relay.ask();
+        }
+        unread
+    }
+
     fn peek(&self) -> Peeked {
         self.shared.wire.get().map_or(Peeked::Nothing, |wire| wire.peek())
     }

@@ -1,5 +1,10 @@
-//! Connections that their server has closed while nobody looked: none of them gets a request.
+//! What a server did while nobody looked: a connection that it has closed gets no request, and an
+//! answer that was in time is no silence.
 
+use core::future::{Future as _, poll_fn};
+use core::num::NonZeroU32;
+use core::pin::pin;
+use core::task::Poll;
 use core::time::Duration;
 
 use redial_client::{ClientBuilder, Protocol, Roots, Tls};
@@ -14,6 +19,7 @@ on_each_runtime![
     a_connection_with_an_answer_to_nothing_on_it_gets_no_request,
     a_tls_connection_whose_end_nobody_has_seen_gets_no_request,
     an_http2_connection_whose_end_nobody_has_seen_gets_no_request,
+    an_answer_that_nobody_has_seen_is_no_silence,
 ];
 
 /// How many calls follow each other, each on a connection that has ended before the next.
@@ -77,4 +83,20 @@ async fn an_http2_connection_whose_end_nobody_has_seen_gets_no_request(on: On) {
     let builder = on.builder().protocol(Protocol::Http2PriorKnowledge);
     // One that was silent for less is taken as it is.
     calls(builder, "http", each_connection(steps), Duration::from_millis(1)).await;
+}
+
+/// R-T-2: the answer was in time, and only the runtime has had no turn until the timeout was over.
+async fn an_answer_that_nobody_has_seen_is_no_silence(on: On) {
+    const TIMEOUT: Duration = Duration::from_millis(100);
+    let server = FaultServer::start(Script::replies([ok(), ok()])).unwrap();
+    let client = on.builder().build().unwrap();
+    // The second call finds a connection, and has sent its request when it has been polled once.
+    client.get(server.url("/")).send().await.unwrap();
+    let request = client.get(server.url("/")).read_timeout(TIMEOUT).max_attempts(NonZeroU32::MIN);
+    let mut call = pin!(request.send());
+    assert!(poll_fn(|it| Poll::Ready(call.as_mut().poll(it))).await.is_pending());
+    std::thread::sleep(TIMEOUT * 3);
+    assert_eq!(call.await.unwrap().attempts().len(), 1);
+    client.close();
+    assert_eq!(finish(server).await.count("GET"), 2);
 }
