@@ -111,13 +111,18 @@ impl<R: Runtime> Lease<R> {
         if self.since.saturating_since(self.meter().last_activity()) < QUIET {
             return true;
         }
-        if self.peek() == Peeked::End {
-            self.distrust();
-            return false;
+        match self.peek() {
+            Peeked::Nothing => {}
+            Peeked::End => {
+                self.distrust();
+                return false;
+            }
+            Peeked::Bytes => {
+                // Among them may be a GOAWAY, which its task is to read first.
+                self.runtime().yield_now().await;
+                self.since = self.runtime().now();
+            }
         }
-        // What waits there may be a GOAWAY, which its task is to read first.
-        self.runtime().yield_now().await;
-        self.since = self.runtime().now();
         self.shared.ended().is_none()
     }
 
