@@ -121,7 +121,8 @@ impl StandardPolicy {
     #[inline]
     fn judge_failure(&self, kind: FailureKind) -> Judgement {
         let forgotten = planted!(ResetFinal) && matches!(kind, FailureKind::Reset);
-        if !self.failures.contains(kind) || forgotten {
+        let forgiven = planted!(RefusalRetried) && matches!(kind, FailureKind::Tls);
+        if !(self.failures.contains(kind) || forgiven) || forgotten {
             return Judgement::Final;
         }
         Judgement::retry(if kind.is_timeout() { Class::Timeout } else { Class::Transient })

@@ -198,6 +198,7 @@ fn what_cannot_be_played_is_refused_in_one_line() {
         (&["outage", "--duration", "inf"], "at most a century"),
         (&["--replay", "fault=1"], "expected call.send:fault"),
         (&["--replay", "call=0:get fault=0.1:status_99"], "a status of 200 to 999"),
+        (&["--replay", "level=bytes call=0:get fault=0.1:untrusted"], "messages alone"),
         (&["--replay", "call=0:get attempts=0"], "a valid policy"),
         (&["--replay", "call=0:get connections=0"], "1 or more connections"),
     ] {

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use redial_client::{Exchange, HeadLimit, Protocol, Settings, TransportError};
-use redial_engine::{Failure, FailureKind, planted};
+use redial_client::{Exchange, HeadLimit, Protocol, Settings};
+use redial_engine::planted;
 
 /// Spoils what a transport is told when it is made.
 pub(crate) fn spoil_settings(mut settings: Settings) -> Settings {
@@ -49,13 +49,4 @@ pub(crate) fn spoil_exchange(mut exchange: Exchange) -> Exchange {
         exchange.cutoff = None;
     }
     exchange
-}
-
-/// Spoils what is said of a failure.
-pub(crate) fn spoil_error(error: TransportError) -> TransportError {
-    let failure = error.failure();
-    if planted!(RefusalRetried) && failure.kind == FailureKind::Tls {
-        return TransportError::new(Failure::new(FailureKind::Connect, failure.delivery));
-    }
-    error
 }

@@ -34,10 +34,6 @@ mod planted {
     const TURN: [(Level, u64); 3] =
         [(Level::Messages, 100), (Level::Bytes, 10), (Level::Http2, 10)];
 
-    /// Those that no simulation shows, and why.
-    const UNSEEN: [(Fault, &str); 1] =
-        [(Fault::RefusalRetried, "the virtual network has no TLS: there is no certificate in it")];
-
     pub(super) fn main() -> ExitCode {
         match env::var(CHOSEN) {
             Ok(name) => match search_with(&name) {
@@ -70,19 +66,11 @@ mod planted {
         if !plant(name) {
             return Err("no such fault".to_owned());
         }
-        let unseen = UNSEEN.iter().find(|(fault, _)| fault.name() == name);
-        match (search(), unseen) {
-            (None, Some((_, why))) => println!("{name}: not found: {why}"),
-            (None, None) => return Err(format!("not found within {LIMIT:?}")),
-            (Some(finding), Some(_)) => return Err(format!("it is found after all:\n{finding}")),
-            (Some(finding), None) => {
-                let took = processor_time();
-                let faults = finding.scenario.faults.len();
-                println!("{name}: found, and shrunk to {faults} faults, in {took:.1?}\n{finding}");
-                return check(&finding, took);
-            }
-        }
-        Ok(())
+        let finding = search().ok_or_else(|| format!("not found within {LIMIT:?}"))?;
+        let took = processor_time();
+        let faults = finding.scenario.faults.len();
+        println!("{name}: found, and shrunk to {faults} faults, in {took:.1?}\n{finding}");
+        check(&finding, took)
     }
 
     fn search() -> Option<Finding> {

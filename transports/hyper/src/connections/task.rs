@@ -72,9 +72,6 @@ impl<R: Runtime> Task<R> {
                     }
                 }
             }
-            #[cfg(redial_planted)]
-            Err(error) => self.error = Some(crate::planted::spoil_error(error)),
-            #[cfg(not(redial_planted))]
             Err(error) => self.error = Some(error),
         }
     }

@@ -3,8 +3,8 @@
 //! Beyond them a run would break rules that no client has broken, so a line from outside is
 //! refused where it leaves them.
 
-use super::Scenario;
 use super::text::Unreadable;
+use super::{Fault, Level, Scenario};
 
 /// The longest body of a request, in bytes.
 const LONGEST_BODY: u32 = 8_000;
@@ -18,6 +18,8 @@ impl Scenario {
     pub(super) fn check(&self) -> Result<(), Unreadable> {
         let budget = self.budget.is_none_or(|plan| plan.budget().is_ok());
         let bodies = self.calls.iter().all(|call| call.body <= LONGEST_BODY);
+        let trusted = self.level == Level::Messages
+            || self.faults.iter().all(|plan| plan.fault != Fault::Untrusted);
         let statuses = self.faults.iter().all(|plan| (200..1000).contains(&plan.fault.status()));
         for (holds, expected) in [
             (self.policy.policy().is_ok(), "attempts, backoff, jitter and also of a valid policy"),
@@ -27,6 +29,7 @@ impl Scenario {
             (self.late <= LATEST, "timers that are at most 100 late"),
             (bodies, "bodies of at most 8000 bytes"),
             (statuses, "a status of 200 to 999"),
+            (trusted, "a server that is untrusted at the level of messages alone"),
         ] {
             if !holds {
                 return Err(Unreadable(expected));

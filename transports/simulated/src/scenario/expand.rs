@@ -177,18 +177,18 @@ const HTTP2: [Fault; 6] = [
     Fault::FewerStreams,
 ];
 
+/// That of TLS.
+const TLS: [Fault; 1] = [Fault::Untrusted];
+
 /// Four draws, whatever comes of them.
 fn fault(stream: &mut Stream, level: Level) -> Fault {
-    let (one, two) = match level {
-        Level::Messages => (HTTP1, HTTP2),
-        Level::Bytes => (HTTP1, HTTP1),
-        Level::Http2 => (HTTP2, HTTP2),
+    let lists: &[&[Fault]] = match level {
+        Level::Messages => &[&PLAIN, &HTTP1, &HTTP2, &TLS],
+        Level::Bytes => &[&PLAIN, &HTTP1, &HTTP1],
+        Level::Http2 => &[&PLAIN, &HTTP2, &HTTP2],
     };
-    let plain = match stream.below((PLAIN.len() + one.len() + two.len()) as u64) as usize {
-        index if index < PLAIN.len() => PLAIN.get(index),
-        index if index < PLAIN.len() + one.len() => one.get(index - PLAIN.len()),
-        index => two.get(index - PLAIN.len() - one.len()),
-    };
+    let count = lists.iter().map(|list| list.len() as u64).sum();
+    let plain = lists.iter().copied().flatten().nth(stream.below(count) as usize);
     let code = pick(stream, &[503, 503, 429, 429, 500, 502, 504, 408, 404, 501, TEAPOT, TEAPOT]);
     let hint = pick(stream, &Hint::UNUSUAL);
     match stream.below(20) {

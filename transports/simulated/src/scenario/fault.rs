@@ -21,6 +21,9 @@ pub enum Fault {
     Refused,
     /// Nobody answers to the connection.
     ConnectSilence,
+    /// The server is not one that the client trusts: its certificate is refused. At message level,
+    /// because the virtual network has no TLS.
+    Untrusted,
     /// Every connection that nobody uses is closed as the request is sent: the one that it takes
     /// turns out to be dead, and nothing of it was sent.
     Dead,
@@ -93,10 +96,11 @@ pub enum Fault {
 }
 
 /// The faults without numbers of their own, with their names.
-const NAMES: [(Fault, &str); 27] = [
+const NAMES: [(Fault, &str); 28] = [
     (Fault::Resolve, "resolve"),
     (Fault::Refused, "refused"),
     (Fault::ConnectSilence, "connect_silence"),
+    (Fault::Untrusted, "untrusted"),
     (Fault::Dead, "dead"),
     (Fault::LostClosed, "lost_closed"),
     (Fault::LostReset, "lost_reset"),
@@ -133,7 +137,10 @@ impl Fault {
     /// Whether it strikes a connection and not a request: one that finds another connection is
     /// spared.
     pub const fn is_of_the_connection(self) -> bool {
-        matches!(self, Self::Resolve | Self::Refused | Self::ConnectSilence | Self::Dead)
+        matches!(
+            self,
+            Self::Resolve | Self::Refused | Self::ConnectSilence | Self::Untrusted | Self::Dead
+        )
     }
 
     /// The ground truth: whether the server carries the request out.
@@ -142,6 +149,7 @@ impl Fault {
             Self::Resolve
             | Self::Refused
             | Self::ConnectSilence
+            | Self::Untrusted
             | Self::Dead
             | Self::LostClosed
             | Self::LostReset
@@ -197,6 +205,7 @@ impl Fault {
             Self::Resolve
             | Self::Refused
             | Self::ConnectSilence
+            | Self::Untrusted
             | Self::Status { .. }
             | Self::Hinted { .. }
             | Self::Slow { .. }
@@ -215,6 +224,7 @@ impl Fault {
             Self::Resolve => (FailureKind::Resolve, Delivery::Unsent),
             Self::Refused => (FailureKind::Connect, Delivery::Unsent),
             Self::ConnectSilence => (FailureKind::ConnectTimeout, Delivery::Unsent),
+            Self::Untrusted => (FailureKind::Tls, Delivery::Unsent),
             Self::Dead => (FailureKind::Closed, Delivery::Unsent),
             Self::LostClosed | Self::DoneClosed => (FailureKind::Closed, Delivery::Unknown),
             Self::LostReset | Self::DoneReset | Self::HeadReset => {

@@ -68,9 +68,14 @@ async fn answer(
     let body = response_body(head.call);
     let framing = Framing::of(head);
     match fault {
-        None | Some(Fault::Resolve | Fault::Refused | Fault::ConnectSilence | Fault::Dead) => {
-            respond(incoming, 200, &[], &body, framing).await
-        }
+        None
+        | Some(
+            Fault::Resolve
+            | Fault::Refused
+            | Fault::ConnectSilence
+            | Fault::Untrusted
+            | Fault::Dead,
+        ) => respond(incoming, 200, &[], &body, framing).await,
         Some(fault @ (Fault::Status { code, .. } | Fault::Hinted { code, .. })) => {
             let headers = fault.hint().headers(origin.world.time().wall());
             respond(incoming, code, &headers, &body, Framing::Length).await
