@@ -121,6 +121,12 @@ impl Backoff {
                 (base, previous.saturating_mul(3).min(self.cap))
             }
         };
+        if planted!(SameJitter) {
+            return low + share(high.saturating_sub(low), u64::MAX / 2);
+        }
+        if planted!(JitterBeyondCap) {
+            return between(high, high.saturating_add(high - low.min(high)), rng);
+        }
         between(low, high, rng)
     }
 

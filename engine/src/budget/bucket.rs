@@ -32,7 +32,8 @@ impl Bucket {
     /// A call begins: it deposits its share.
     #[inline]
     pub(crate) fn begin(&mut self, now: Timestamp) {
-        self.pass(now, self.deposit);
+        let deposit = if planted!(RefundedTwice) { 2 * self.deposit } else { self.deposit };
+        self.pass(now, deposit);
     }
 
     /// A retryable failure happened, whether or not it will be retried.

@@ -12,9 +12,18 @@
 
 use core::time::Duration;
 
+use redial_engine::Budget;
 use redial_sim::Seed;
 use redial_sim::contention::{self, Algorithm};
 use redial_sim::fleet::{self, Contender, Load, Report, Scenario};
+
+/// Has the fault in this process that it was started with, where it was started with one.
+fn spoil() {
+    #[cfg(redial_planted)]
+    if let Ok(name) = std::env::var(planted::CHOSEN) {
+        assert!(redial_engine::planted::plant(&name), "{name} is no fault");
+    }
+}
 
 /// As many as are published where the build is fast, fewer where it is not.
 const fn runs(published: u64, in_debug: u64) -> u64 {
@@ -36,6 +45,7 @@ fn contests(clients: u32, algorithm: Algorithm, runs: u64) -> (f64, f64) {
 
 #[test]
 fn jitter_halves_the_work_of_a_hundred_contending_clients() {
+    spoil();
     let of = |algorithm| contests(100, algorithm, runs(100, 40));
     let (none, none_time) = of(Algorithm::None);
     let (exponential, exponential_time) = of(Algorithm::Exponential);
@@ -87,6 +97,7 @@ const PUBLISHED: [(u32, [f64; 5], [f64; 5]); 5] = [
 
 #[test]
 fn every_algorithm_works_and_waits_as_published_at_every_size() {
+    spoil();
     let mut wrong = Vec::new();
     for (clients, writes, times) in PUBLISHED {
         let runs = if clients < 100 { 100 } else { runs(100, 10) };
@@ -140,6 +151,7 @@ fn collapses(spike: u64, contender: &Contender, runs: u64) -> u64 {
 
 #[test]
 fn backoff_and_jitter_do_not_survive_a_spike_of_ten_seconds_and_a_budget_does() {
+    spoil();
     let scenario = Scenario::from_toml(fleet::COLLAPSE).expect("a scenario that makes sense");
     let [once, at_once, jitter, budget] = &scenario.contenders[..] else {
         panic!("the scenario compares four");
@@ -171,6 +183,7 @@ fn recovers(rate: f64, contender: &Contender, seconds: u64, seed: u64) -> bool {
 
 #[test]
 fn one_retry_halves_the_load_that_is_safe() {
+    spoil();
     let scenario = Scenario::from_toml(fleet::OUTAGE).expect("a scenario that makes sense");
     let [_, retry, jitter, _] = &scenario.contenders[..] else {
         panic!("the scenario compares four");
@@ -186,6 +199,7 @@ fn one_retry_halves_the_load_that_is_safe() {
 
 #[test]
 fn a_budget_of_a_tenth_moves_the_threshold_to_272() {
+    spoil();
     let scenario = Scenario::from_toml(fleet::OUTAGE).expect("a scenario that makes sense");
     let [once, _, _, budget] = &scenario.contenders[..] else {
         panic!("the scenario compares four");
@@ -195,5 +209,49 @@ fn a_budget_of_a_tenth_moves_the_threshold_to_272() {
         assert!(recovers(268.0, budget, 2400, seed), "{} at 268", budget.name);
         assert!(!recovers(277.0, budget, 2400, seed), "{} at 277", budget.name);
         assert!(recovers(277.0, once, 600, seed), "{} at 277", once.name);
+    }
+}
+
+/// Not from the article: gRPC's throttle (gRFC A6) in the same outage. Where nothing succeeds it soon
+/// permits nothing, and the server is as safe as without retries.
+#[test]
+fn a_throttle_leaves_the_threshold_where_it_is_without_retries() {
+    spoil();
+    let scenario = Scenario::from_toml(fleet::OUTAGE).expect("a scenario that makes sense");
+    let throttle = Budget::grpc(10, 100).expect("a budget that makes sense");
+    let throttled = Contender::new("throttled", scenario.contenders[1].policy, throttle);
+    for seed in 0..runs(5, 1) {
+        assert!(recovers(277.0, &throttled, 600, seed), "seed {seed}");
+    }
+}
+
+/// What is planted in the backoff or the budget moves a figure out of its band.
+#[cfg(redial_planted)]
+mod planted {
+    use std::env;
+    use std::process::Command;
+
+    use redial_engine::planted::Fault;
+
+    /// Names the fault to a process that has it.
+    pub(super) const CHOSEN: &str = "REDIAL_PLANTED";
+
+    #[test]
+    fn every_fault_of_the_backoff_or_the_budget_is_seen() {
+        if env::var(CHOSEN).is_ok() {
+            return;
+        }
+        let is_about = |fault: &&Fault| {
+            fault.breaks().iter().any(|id| id.starts_with("R-B-") || id.starts_with("R-G-"))
+        };
+        let this = env::current_exe().expect("this program");
+        let mut unseen = Vec::new();
+        for fault in Fault::ALL.iter().filter(is_about) {
+            let played = Command::new(&this).env(CHOSEN, fault.name()).output();
+            if played.expect("this program runs").status.success() {
+                unseen.push(fault.name());
+            }
+        }
+        assert!(unseen.is_empty(), "{unseen:?}");
     }
 }
