@@ -229,11 +229,8 @@ fn what_is_odd_but_a_response_is_taken() {
             (200, "", false),
         ),
         ("204 with bytes behind it", head("HTTP/1.1 204 No", "", "no"), (204, "", false)),
-        (
-            "more than the length",
-            plain("x: y\r\n").into_iter().chain([write("!")]).collect(),
-            (200, "ok", false),
-        ),
+        // In one piece: curl may take what comes later for the next answer, as is declared (R-X-3).
+        ("more than the length", head("HTTP/1.1 200 OK", "", "ok!"), (200, "ok", false)),
     ];
     each(rows, |name, server, client, (status, body, kept)| {
         let response = get(client, server, "/").expect(name);
