@@ -34,8 +34,28 @@ impl Shrinking<'_> {
         let faults = self.leave_out(|scenario| scenario.faults.len(), without_faults);
         let steps = self.leave_out(|scenario| scenario.steps.len(), without_steps);
         let calls = self.leave_out(|scenario| scenario.calls.len(), without_calls);
+        let attempts = self.leave_attempts_out();
         let sooner = self.strike_sooner();
-        faults | steps | calls | sooner | self.simplify()
+        faults | steps | calls | attempts | sooner | self.simplify()
+    }
+
+    /// Permits an attempt less, and leaves one out with the fault that struck it: where all have to
+    /// fail, fewer are enough.
+    fn leave_attempts_out(&mut self) -> bool {
+        let (mut progress, mut index) = (false, 0);
+        while index < self.best.0.faults.len() {
+            let left_out = self.attempt(|scenario| {
+                if scenario.policy.attempts > 1 && index < scenario.faults.len() {
+                    scenario.policy.attempts -= 1;
+                    let FaultPlan { call, send, .. } = scenario.faults.remove(index);
+                    let later = |plan: &&mut FaultPlan| plan.call == call && plan.send > send;
+                    scenario.faults.iter_mut().filter(later).for_each(|plan| plan.send -= 1);
+                }
+            });
+            progress |= left_out;
+            index += usize::from(!left_out);
+        }
+        progress
     }
 
     /// Lets each fault strike the first send of its call, so that those before it are not needed.
