@@ -16,7 +16,7 @@ use redial_engine::Jitter;
 use redial_sim::{CallPlan, Fault, FaultPlan, Level, PolicyPlan, Scenario, Seed, Simulation};
 use rustix::time::{ClockId, clock_gettime};
 
-const ROUNDS: u32 = 5;
+const ROUNDS: u32 = 20;
 
 fn main() -> ExitCode {
     let messages = measure(Level::Messages, 20_000, 100);
