@@ -111,7 +111,10 @@ impl Backoff {
         let retry = &RetryContext { outcome, before, class, previous };
         let full = self.full(retry);
         let (low, high) = match self.jitter {
-            Jitter::None => return if planted!(HalvedWithoutJitter) { full / 2 } else { full },
+            Jitter::None => {
+                planted!(HalvedWithoutJitter => return full / 2);
+                return full;
+            }
             Jitter::Proportional { .. } => return self.spread(full, rng),
             Jitter::Full => (0, full),
             Jitter::Equal => (full / 2, full),
@@ -121,12 +124,8 @@ impl Backoff {
                 (base, previous.saturating_mul(3).min(self.cap))
             }
         };
-        if planted!(SameJitter) {
-            return low + share(high.saturating_sub(low), u64::MAX / 2);
-        }
-        if planted!(JitterBeyondCap) {
-            return between(high, high.saturating_add(high - low.min(high)), rng);
-        }
+        planted!(SameJitter => return low + share(high.saturating_sub(low), u64::MAX / 2));
+        planted!(JitterBeyondCap => return between(high, high.saturating_mul(2), rng));
         between(low, high, rng)
     }
 
@@ -143,9 +142,9 @@ impl Backoff {
     #[inline]
     fn spread(&self, full: u64, rng: &mut dyn Rng) -> u64 {
         let width = share(full, self.takes);
-        let drawn = if planted!(SameJitter) { u64::MAX / 2 } else { rng.next_u64() };
-        let beyond = if planted!(JitterBeyondCap) { width } else { 0 };
-        full - width + beyond + share(width, drawn)
+        planted!(SameJitter => return full - width + share(width, u64::MAX / 2));
+        planted!(JitterBeyondCap => return full + share(width, rng.next_u64()));
+        full - width + share(width, rng.next_u64())
     }
 
     /// The base, doubled for each retry before, and capped.

@@ -281,7 +281,7 @@ impl<P: Policy> Attempt<P> {
             Outcome::Response { .. } => false,
             Outcome::Failure(failure) => {
                 (failure.is_stale_connection() && !planted!(StaleCounted)
-                    || planted!(HiddenResend) && failure.kind == FailureKind::Closed)
+                    || planted!(HiddenResend) && matches!(failure.kind, FailureKind::Closed))
                     && !self.resent
                     && !self.progress.body_spent
                     && !passes(self.cutoff, now)
@@ -321,14 +321,14 @@ impl<P: Policy> Progress<P> {
             Replay::IfUnsent => outcome.is_unsent(),
             Replay::Never => planted!(PostRepeated),
         };
-        let max_retries = self.max_retries + u32::from(planted!(OneAttemptMore));
-        if planted!(ReasonsInDisorder) && self.retries >= max_retries {
-            Some(Reason::AttemptsExhausted)
-        } else if !repeatable {
+        let max_retries = self.max_retries.saturating_add(u32::from(planted!(OneAttemptMore)));
+        let exhausted = self.retries >= max_retries;
+        planted!(ReasonsInDisorder => if exhausted { return Some(Reason::AttemptsExhausted); });
+        if !repeatable {
             Some(Reason::NotRepeatable)
         } else if self.body_spent && !planted!(SpentBodySent) {
             Some(Reason::BodySpent)
-        } else if self.retries >= max_retries {
+        } else if exhausted {
             Some(Reason::AttemptsExhausted)
         } else {
             None
@@ -416,7 +416,7 @@ impl<P: Policy> Pause<P> {
             return Action::GiveUp(GiveUp { reason: Reason::DeadlineWouldPass, attempts });
         }
         // There is a pause only where `retries` is below its maximum.
-        let free = planted!(HintedForFree) && self.cause == PauseCause::ServerHint;
+        let free = planted!(HintedForFree) && matches!(self.cause, PauseCause::ServerHint);
         let retries = self.progress.retries + u32::from(!free);
         let deadline = if planted!(DeadlineForgotten) { NEVER } else { self.progress.deadline };
         Action::Send(Attempt::of(Progress { retries, deadline, ..self.progress }, now))

@@ -85,7 +85,8 @@ extern crate alloc;
 #[cfg(feature = "std")]
 extern crate std;
 
-/// Whether this fault is planted: never, but under `--cfg redial_planted` (see `planted.rs`).
+/// Whether this fault is planted: never, but under `--cfg redial_planted` (see `planted.rs`). With
+/// an arrow, what is done then: nothing of that is in a program otherwise.
 #[cfg(not(redial_planted))]
 #[doc(hidden)]
 #[macro_export]
@@ -93,14 +94,20 @@ macro_rules! planted {
     ($fault:ident) => {
         false
     };
+    ($fault:ident => $($wrong:tt)+) => {};
 }
-/// Whether this fault is planted.
+/// Whether this fault is planted, or what is done then.
 #[cfg(redial_planted)]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! planted {
     ($fault:ident) => {
         $crate::planted::is_planted($crate::planted::Fault::$fault)
+    };
+    ($fault:ident => $($wrong:tt)+) => {
+        if $crate::planted!($fault) {
+            $($wrong)+
+        }
     };
 }
 

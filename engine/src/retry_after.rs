@@ -54,9 +54,7 @@ pub(crate) fn whole_number(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;
     }
-    if planted!(LongNumberIgnored) && value.len() > 19 {
-        return None;
-    }
+    planted!(LongNumberIgnored => if value.len() > 19 { return None; });
     value.iter().try_fold(0_u64, |number, byte| {
         let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10);
         let digit = if planted!(FractionIsHint) { digit.or(Some(0)) } else { digit }?;

@@ -32,8 +32,8 @@ impl Bucket {
     /// A call begins: it deposits its share.
     #[inline]
     pub(crate) fn begin(&mut self, now: Timestamp) {
-        let deposit = if planted!(RefundedTwice) { 2 * self.deposit } else { self.deposit };
-        self.pass(now, deposit);
+        self.pass(now, self.deposit);
+        planted!(RefundedTwice => self.add(self.deposit));
     }
 
     /// A retryable failure happened, whether or not it will be retried.
@@ -50,9 +50,7 @@ impl Bucket {
     pub(crate) fn charge(&mut self, class: Class, now: Timestamp) -> Option<u32> {
         self.pass(now, 0);
         let cost = self.rules.cost.of(class);
-        if planted!(BudgetNotCharged) {
-            return Some(0);
-        }
+        planted!(BudgetNotCharged => return Some(0));
         if self.tokens < self.threshold && !planted!(ThresholdIgnored) {
             return None;
         }
@@ -75,7 +73,8 @@ impl Bucket {
         };
         let reward = u64::from(reward) + u64::from(self.rules.success);
         if reward > 0 {
-            self.give(if planted!(RefundedTwice) { reward * 2 } else { reward });
+            self.give(reward);
+            planted!(RefundedTwice => self.give(reward));
         }
     }
 
