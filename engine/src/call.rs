@@ -418,8 +418,12 @@ impl<P: Policy> Pause<P> {
         // There is a pause only where `retries` is below its maximum.
         let free = planted!(HintedForFree) && matches!(self.cause, PauseCause::ServerHint);
         let retries = self.progress.retries + u32::from(!free);
-        let deadline = if planted!(DeadlineForgotten) { NEVER } else { self.progress.deadline };
-        Action::Send(Attempt::of(Progress { retries, deadline, ..self.progress }, now))
+        let progress = Progress { retries, ..self.progress };
+        planted!(DeadlineForgotten => {
+            let progress = Progress { deadline: NEVER, ..progress };
+            return Action::Send(Attempt::of(progress, now));
+        });
+        Action::Send(Attempt::of(progress, now))
     }
 }
 

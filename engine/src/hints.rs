@@ -115,8 +115,10 @@ fn retry_after(headers: &HeaderMap, wall: impl FnOnce() -> SystemTime) -> Durati
         return longest(headers, || server_time(headers, wall));
     }
     match RetryAfter::parse(only.as_bytes()) {
-        Some(RetryAfter::Delay(Duration::ZERO)) if planted!(ZeroIsHint) => Duration::from_nanos(1),
-        Some(RetryAfter::Delay(wait)) => wait,
+        Some(RetryAfter::Delay(wait)) => {
+            planted!(ZeroIsHint => if wait.is_zero() { return Duration::from_nanos(1); });
+            wait
+        }
         Some(RetryAfter::Date(date)) => wait_until(date, only.as_bytes(), headers, wall),
         None => Duration::ZERO,
     }

@@ -166,6 +166,9 @@ fn a_hint_of_five_minutes_is_heeded_and_one_beyond_is_not() {
             let outcome = Outcome::hinted(status, ServerHint::NONE.after(ms(millis)));
             assert_eq!(judged(&POLICY, Replay::Freely, &outcome), expected, "{status} {millis}");
         }
+        // R-RA-1: on any other status none counts, however long.
+        let outcome = Outcome::hinted(500, ServerHint::NONE.after(ms(millis)));
+        assert_eq!(judged(&POLICY, Replay::Freely, &outcome), "retry", "500 {millis}");
     }
 }
 
