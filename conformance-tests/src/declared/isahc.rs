@@ -43,6 +43,9 @@ const HUGE_HEAD: &str = "a head beyond curl's own limit of 300 KiB is CURLE_RECV
 const OF_ITS_OWN: &str = "what must not be repeated has a connection of its own, because curl \
                           re-sends on reused ones (lib/transfer.c:608, Curl_retry_request): there \
                           is no race to lose";
+const TAKEN: &str = "curl takes up to 64 KiB of a body whether or not the window of its stream is open \
+                     (lib/http2.c:2045, cf_h2_body_send): a short body has been taken, and its \
+                     response is waited for";
 const HELD_BACK: &str = "curl opens a stream before it has seen the server's settings, and nghttp2 \
                          holds further ones back (lib/http2.c:1180): nobody is told that one waits";
 const ANY_END: &str = "a body that ends early is CURLE_PARTIAL_FILE, whatever ended it \
@@ -140,6 +143,11 @@ fn frames() -> Vec<Declaration> {
         not_waited_for("tls/together-by-alpn"),
         unrepeatable("http2/refused-stream-of-a-post"),
         unrepeatable("http2/go-away-with-an-error"),
+        Declaration::new("http2/window-of-0", TAKEN).instead(|it| {
+            last_call(it, |call| {
+                call.attempts = vec![(FailureKind::ReadTimeout, Delivery::Unknown).into()];
+            })
+        }),
         Declaration::new("http2/refused-stream", REFUSED)
             .instead(|it| each_call(it, |call| call.attempts = vec![200.into()])),
         Declaration::new("http2/refused-stream-if-unsent", REFUSED).instead(|it| {

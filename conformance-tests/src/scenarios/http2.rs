@@ -134,6 +134,23 @@ fn windows() -> Vec<Scenario> {
                     .gives_up(Reason::AttemptsExhausted)
                     .takes(millis(500), seconds(8)),
             ),
+        scenario("window-of-0", &["R-T-3"], "a body of one byte may wait for the window too")
+            .origin(Script::connections(vec![vec![
+                Step::Preface(Http2::new().initial_window_size(0).without_window_updates()),
+                Step::ReadHead,
+                ok().step(),
+                Step::ReadHead,
+                await_close(),
+            ]]))
+            .setup(|setup| setup.timeouts(|timeouts| timeouts.read = seconds(3)))
+            .call(Call::get("/").comes_to([200]))
+            .call(
+                Call::put("/", "x")
+                    .max_attempts(1)
+                    .then(is(FailureKind::WriteTimeout, Delivery::Unknown))
+                    .gives_up(Reason::AttemptsExhausted)
+                    .takes(millis(500), seconds(8)),
+            ),
     ]
 }
 
@@ -292,6 +309,20 @@ fn bodies() -> Vec<Scenario> {
             vec![Step::Send(vec![Frame::rst_stream(ErrorCode::CANCEL)])],
             FailureKind::StreamReset,
         ),
+        scenario(
+            "body-reset-without-error",
+            &["R-D-8", "R-X-4"],
+            "less than the length is no answer",
+        )
+        .origin(Script::requests(vec![
+            vec![Step::Send(vec![
+                Frame::headers([(":status", "200"), ("content-length", "9")]),
+                Frame::data("half"),
+                Frame::rst_stream(ErrorCode::NO_ERROR),
+            ])],
+            reply(&ok()),
+        ]))
+        .call(Call::get("/").then(is(FailureKind::Truncated, Delivery::Answered)).then(200)),
         row("body-closed", vec![Step::Close], FailureKind::Truncated),
         row("body-silent", vec![await_close()], FailureKind::ReadTimeout),
         scenario("body-in-pieces", &["R-T-2"], "one that comes steadily is in time")

@@ -58,7 +58,8 @@ fn begin<R: Runtime>(
     exchange: Exchange,
 ) -> Result<(impl Future<Output = Sent<R>> + use<R>, Watch), TransportError> {
     let Exchange { origin, mut request, timeouts, cutoff, .. } = exchange;
-    if lease.is_multiplexed() {
+    let shared = lease.is_multiplexed();
+    if shared {
         for_http2(&mut request)?;
         lease.meter().expect_streams();
     } else {
@@ -66,7 +67,7 @@ fn begin<R: Runtime>(
         lease.meter().expect_head(lease.max_head());
     }
     let mut progress = Progress::default();
-    let request = request.map(|body| Upload::new(body, lease.runtime(), &mut progress));
+    let request = request.map(|body| Upload::new(body, lease.runtime(), shared, &mut progress));
     let watch = Watch::new(lease, progress, timeouts, cutoff, lease.since());
     let sent = lease.send(request)?;
     Ok((sent, watch))

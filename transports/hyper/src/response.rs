@@ -104,6 +104,10 @@ impl<R: Runtime> Body for Reading<R> {
                 let failure = classify::in_body(&error, lease.meter());
                 Poll::Ready(Some(Err(this.fail(failure, Some(error)))))
             }
+            Poll::Ready(None) if is_short(&this.body) => {
+                let failure = Failure::new(FailureKind::Truncated, Delivery::Answered);
+                Poll::Ready(Some(Err(this.fail(failure, None))))
+            }
             Poll::Ready(None) => {
                 this.give_back();
                 Poll::Ready(None)
@@ -141,4 +145,10 @@ fn poll_frame<R: Runtime>(
         return poll(lease);
     }
     frame
+}
+
+/// Whether less has come than the response's length. A server may reset a stream without an error as
+/// soon as it has sent the whole of its response (RFC 9113 8.1), and hyper takes its word for that.
+fn is_short(body: &Incoming) -> bool {
+    !body.is_end_stream() && body.size_hint().exact().is_some_and(|left| left > 0)
 }

@@ -196,6 +196,14 @@ declare! {
         shown_by: "timeouts::a_head_that_trickles_is_bounded",
     }
     {
+        requirements: ["R-T-3"],
+        rows: [],
+        instead: "over HTTP/2, the last 64 KiB of a body have the read timeout to come through the \
+                  window of their stream, and end as a response that does not come",
+        because: "`lib/http2.c`, `cf_h2_body_send`, takes so much whether or not the window is open",
+        shown_by: "http2::a_body_that_curl_has_taken_waits_as_for_its_response",
+    }
+    {
         requirements: ["R-T-7"],
         rows: [],
         instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \

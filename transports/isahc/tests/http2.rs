@@ -10,21 +10,27 @@
 
 mod common;
 
+use core::num::NonZeroU32;
 use core::time::Duration;
 use std::thread;
 
-use common::{block_on, ok};
-use redial_client::{Protocol, Settings};
-use redial_conformance::{FaultServer, Script, Step};
+use common::{SOON, block_on, ok};
+use redial_client::{ClientBuilder, Protocol, Settings};
+use redial_conformance::{FaultServer, Http2, Script, Step};
+use redial_engine::{Delivery, FailureKind};
 use redial_isahc::IsahcTransport;
+
+fn client() -> ClientBuilder {
+    let mut settings = Settings::default();
+    settings.protocol = Protocol::Http2PriorKnowledge;
+    common::client_of(IsahcTransport::with(settings).unwrap())
+}
 
 #[test]
 fn calls_in_sequence_share_a_connection_and_all_have_slots() {
     let steps = vec![Step::Pause(Duration::from_millis(100)), ok().step()];
     let server = FaultServer::start(Script::requests(vec![]).otherwise(steps)).unwrap();
-    let mut settings = Settings::default();
-    settings.protocol = Protocol::Http2PriorKnowledge;
-    let client = common::client_of(IsahcTransport::with(settings).unwrap()).build().unwrap();
+    let client = client().build().unwrap();
     for _ in 0..3 {
         assert_eq!(block_on(client.get(server.url("/")).send()).unwrap().text(), "ok");
     }
@@ -37,4 +43,25 @@ fn calls_in_sequence_share_a_connection_and_all_have_slots() {
     assert_eq!(threads.map(|thread| thread.join().unwrap()), ["ok"; 8]);
     let log = server.log();
     assert!(log.connections().len() <= 8 && log.connections()[0].peak_requests > 1, "R-P-6");
+}
+
+/// R-T-3, as it is declared: what curl has taken of a body waits unseen for its window.
+#[test]
+fn a_body_that_curl_has_taken_waits_as_for_its_response() {
+    let script = Script::connections(vec![vec![
+        Step::Preface(Http2::new().initial_window_size(0).without_window_updates()),
+        Step::ReadHead,
+        ok().step(),
+        Step::ReadHead,
+        Step::AwaitClose { within: SOON },
+    ]]);
+    let server = FaultServer::start(script).unwrap();
+    let client = client().build().unwrap();
+    // The server's settings have come with the first response.
+    assert_eq!(block_on(client.get(server.url("/")).send()).unwrap().text(), "ok");
+    let put = client.put(server.url("/")).body("x").max_attempts(NonZeroU32::MIN);
+    let put =
+        put.read_timeout(Duration::from_millis(600)).write_timeout(Duration::from_millis(200));
+    let failure = block_on(put.send()).unwrap_err().failure().unwrap();
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::ReadTimeout, Delivery::Unknown));
 }
