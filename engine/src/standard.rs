@@ -103,12 +103,9 @@ impl StandardPolicy {
             }
             Some(true) if status >= 400 => true,
             Some(_) | None => {
-                let forgotten = match status {
-                    418 => planted!(TableForgotten),
-                    504 => planted!(GatewayTimeoutFinal),
-                    _ => false,
-                };
-                self.statuses.contains(status) && !forgotten
+                planted!(TableForgotten => if status == 418 { return Judgement::Final; });
+                planted!(GatewayTimeoutFinal => if status == 504 { return Judgement::Final; });
+                self.statuses.contains(status)
             }
         };
         if !retried {

@@ -134,6 +134,14 @@ fn windows() -> Vec<Scenario> {
                     .gives_up(Reason::AttemptsExhausted)
                     .takes(millis(500), seconds(8)),
             ),
+        scenario("window-by-bytes", &["R-T-3"], "one that opens steadily trips none")
+            .origin(Script::connections(vec![by_bytes("bytes".len())]))
+            .setup(|setup| setup.timeouts(|timeouts| timeouts.read = seconds(5)))
+            .call(Call::put("/", "bytes").max_attempts(1).comes_to([200]))
+            .sees(Sighting::Requests {
+                origin: 0,
+                requests: vec![RequestSeen::new("PUT", "/").body("bytes")],
+            }),
         scenario("window-of-0", &["R-T-3"], "a body of one byte may wait for the window too")
             .origin(Script::connections(vec![vec![
                 Step::Preface(Http2::new().initial_window_size(0).without_window_updates()),
@@ -152,6 +160,17 @@ fn windows() -> Vec<Scenario> {
                     .takes(millis(500), seconds(8)),
             ),
     ]
+}
+
+/// Takes a body of this length byte by byte, each within the write timeout, but not all of them.
+fn by_bytes(length: usize) -> Vec<Step> {
+    let byte = [Step::Pause(millis(350)), Step::Send(vec![Frame::window_update(1)])];
+    let closed = Http2::new().initial_window_size(0).without_window_updates();
+    [Step::Preface(closed), Step::ReadHead]
+        .into_iter()
+        .chain(core::iter::repeat_n(byte, length).flatten())
+        .chain([Step::ReadBody, ok().step()])
+        .collect()
 }
 
 /// RFC 9113 8.7: a refused stream was not processed.
