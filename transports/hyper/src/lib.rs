@@ -22,7 +22,7 @@
 //! | `response.rs` | the response body, and giving the connection back |
 //! | `timeouts.rs` | when an exchange has been silent for too long |
 //! | `io.rs` | what crosses the wire, metered |
-//! | `upload.rs` | how far the request body has been taken |
+//! | `upload.rs` | how far the request body has been taken, and sent |
 //! | `classify.rs` | from hyper's errors to a kind and a delivery |
 //! | `runtime.rs` | [`Runtime`]: what a runtime has to give |
 //! | `tune.rs` | what HTTP wants of a TCP socket |
@@ -62,12 +62,12 @@
 //! makes the same calls again, a `write` that interrupts it, and calls of `futex`. Nothing of that can
 //! be changed from here, and how often it happens is a matter of luck.
 //!
-//! Requests a second on loopback, of bare hyper's, on tokio with 1, 16 and 64 in flight: 0.89, 0.82
-//! and 0.77 over HTTP/1.1, and 0.93, 0.91 and 0.90 over HTTP/2, where 0.92 is the goal. Over HTTP/1.1
-//! with many in flight, an exchange that has its answer sends the next request at once, where bare
-//! hyper's tasks send theirs in batches: client and server wait for each other four times as often.
-//! The look at the socket is some 0.05 more; a request that is lost, and may not be sent again, would
-//! cost more than that.
+//! Requests a second on loopback, of bare hyper's, on tokio with 1, 16 and 64 in flight: 0.95, 0.86
+//! and 0.85 over HTTP/1.1, and 0.98, 0.94 and 0.91 over HTTP/2, where 0.92 is the goal; on a machine
+//! that has others to serve, some 0.05 less. Over HTTP/1.1 with many in flight the look at the socket
+//! is a third system call beside bare hyper's two, some 0.05; a request that is lost, and may not be
+//! sent again, would cost more than that. To leave it out, or to send in batches as bare hyper's
+//! tasks do, by a turn of the runtime before each request, was tried, and made it no faster.
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).
