@@ -1,4 +1,5 @@
-//! What the transport costs over bare isahc: CPU time and instructions for each request.
+//! What the transport costs over bare isahc: CPU time and instructions for each request, with one
+//! in flight at a time, and with sixteen.
 //!
 //! `cargo bench -p redial-isahc --bench overhead` prints a table and fails where a row is above
 //! its bound. Everything is on: slots, timeouts, policy, budget. Bare isahc is its `HttpClient` as
@@ -23,7 +24,6 @@
     reason = "a bench prints what it found, and may panic"
 )]
 
-use core::future::Future;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::{Read, Write};
@@ -44,8 +44,11 @@ const LONG: usize = 1000;
 
 /// How often each stack is timed, for how many requests, and how many before that are not timed.
 const ROUNDS: usize = 15;
-const TIMED: usize = 1500;
+const TIMED: usize = 1600;
 const WARM: usize = 200;
+
+/// How many requests are in flight at a time.
+const IN_FLIGHT: [usize; 2] = [1, 16];
 
 /// How much more than bare isahc the transport may cost.
 const BOUND: f64 = 1.10;
@@ -54,37 +57,43 @@ const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\nHello, worl
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [mode @ ("--time" | "--count"), stack, method, server, requests] =
-        arguments.iter().map(String::as_str).collect::<Vec<_>>()[..]
-    {
-        load(mode == "--time", stack, method, server, requests.parse().unwrap());
+    if let Some(mode @ ("--time" | "--count")) = arguments.first().map(String::as_str) {
+        Load::parse(&arguments[1..]).carry_out(mode == "--time");
         return ExitCode::SUCCESS;
     }
     stay_on_one_cpu();
     let server = serve();
     let mut within = true;
-    for method in ["GET", "POST"] {
-        let rounds =
-            (0..ROUNDS).map(|_| (timed("bare", method, server), timed("redial", method, server)));
-        let (mut bare, mut ratios): (Vec<_>, Vec<_>) =
-            rounds.map(|(bare, redial)| (bare, redial / bare)).unzip();
-        let (bare, ratio) = (median(&mut bare), median(&mut ratios));
-        within &= row(method, "microseconds of CPU", bare, ratio);
-        let count = |stack| per_request(stack, method, server);
-        match (count("bare"), count("redial")) {
-            (Some(bare), Some(redial)) => {
-                within &= row(method, "instructions", bare, redial / bare)
-            }
-            _ => println!("{method:4}: valgrind is missing"),
+    for in_flight in IN_FLIGHT {
+        for method in ["GET", "POST"] {
+            within &= compare(&|stack| Load { stack, method, in_flight, server });
         }
     }
     if within { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-fn row(method: &str, unit: &str, bare: f64, ratio: f64) -> bool {
+/// Whether the transport is within its bound of bare isahc, with the load that each is given.
+fn compare(load: &dyn Fn(&'static str) -> Load<'static>) -> bool {
+    let (bare, redial) = (load("bare"), load("redial"));
+    let rounds = (0..ROUNDS).map(|_| (bare.timed(), redial.timed()));
+    let (mut times, mut ratios): (Vec<_>, Vec<_>) =
+        rounds.map(|(bare, redial)| (bare, redial / bare)).unzip();
+    let (time, ratio) = (median(&mut times), median(&mut ratios));
+    let timed = row(&bare, "microseconds of CPU", time, ratio);
+    let (Some(bare_count), Some(count)) = (bare.per_request(), redial.per_request()) else {
+        println!("{:4} x{:<2}: valgrind is missing", bare.method, bare.in_flight);
+        return timed;
+    };
+    row(&bare, "instructions", bare_count, count / bare_count) && timed
+}
+
+fn row(load: &Load<'_>, unit: &str, bare: f64, ratio: f64) -> bool {
+    let Load { method, in_flight, .. } = load;
     let within = ratio <= BOUND;
     let verdict = if within { "within" } else { "above" };
-    println!("{method:4}: {ratio:.3} x the {bare:.0} {unit} of bare isahc, {verdict} {BOUND}");
+    println!(
+        "{method:4} x{in_flight:<2}: {ratio:.3} x the {bare:.0} {unit} of bare isahc, {verdict} {BOUND}"
+    );
     within
 }
 
@@ -93,54 +102,90 @@ fn median(values: &mut [f64]) -> f64 {
     values[values.len() / 2]
 }
 
-/// Microseconds of CPU for each request.
-fn timed(stack: &str, method: &str, server: SocketAddr) -> f64 {
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--time", stack, method, &server.to_string(), &TIMED.to_string()])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+/// So many requests of one method at a time, by one stack, to this server.
+struct Load<'a> {
+    stack: &'a str,
+    method: &'a str,
+    in_flight: usize,
+    server: SocketAddr,
 }
 
-fn per_request(stack: &str, method: &str, server: SocketAddr) -> Option<f64> {
-    let run = |requests: usize| count(stack, method, server, requests);
-    Some((run(LONG)? - run(SHORT)?) / (LONG - SHORT) as f64)
+impl Load<'_> {
+    /// The words that say which load it is, for a process of its own.
+    fn words(&self, requests: usize) -> [String; 5] {
+        let Self { stack, method, in_flight, server } = self;
+        [
+            (*stack).to_owned(),
+            (*method).to_owned(),
+            in_flight.to_string(),
+            server.to_string(),
+            requests.to_string(),
+        ]
+    }
+
+    /// Microseconds of CPU for each request.
+    fn timed(&self) -> f64 {
+        let output = Command::new(std::env::current_exe().unwrap())
+            .arg("--time")
+            .args(self.words(TIMED))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap().trim().parse().unwrap()
+    }
+
+    /// Instructions for each request.
+    fn per_request(&self) -> Option<f64> {
+        Some((self.count(LONG)? - self.count(SHORT)?) / (LONG - SHORT) as f64)
+    }
+
+    fn count(&self, requests: usize) -> Option<f64> {
+        let output = Command::new("valgrind")
+            .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+            .arg(std::env::current_exe().unwrap())
+            .arg("--count")
+            .args(self.words(requests))
+            .output()
+            .ok()?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{text}");
+        let (_, count) = text.split_once("Collected : ").expect("callgrind counts");
+        count.split_whitespace().next()?.parse().ok()
+    }
 }
 
-fn count(stack: &str, method: &str, server: SocketAddr, requests: usize) -> Option<f64> {
-    let output = Command::new("valgrind")
-        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--count", stack, method, &server.to_string(), &requests.to_string()])
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}");
-    let (_, count) = text.split_once("Collected : ").expect("callgrind counts");
-    count.split_whitespace().next()?.parse().ok()
+/// A load as its process is told of it, and how many requests it is to make.
+struct Told<'a>(Load<'a>, usize);
+
+impl<'a> Load<'a> {
+    fn parse(words: &'a [String]) -> Told<'a> {
+        let [stack, method, in_flight, server, requests] = words else {
+            panic!("a load is: stack, method, in flight, server, requests")
+        };
+        let (in_flight, server) = (in_flight.parse().unwrap(), server.parse().unwrap());
+        Told(Load { stack, method, in_flight, server }, requests.parse().unwrap())
+    }
 }
 
-/// Makes so many requests, one after the other; where that is wanted, prints what each took of the
-/// CPU's time.
-fn load(timed: bool, stack: &str, method: &str, server: &str, requests: usize) {
-    let url = format!("http://{server}/");
-    let method: Method = method.parse().unwrap();
-    match stack {
-        "bare" => {
+impl Told<'_> {
+    /// Makes the requests; where that is wanted, prints what each took of the CPU's time.
+    fn carry_out(&self, timed: bool) {
+        let Self(load, requests) = self;
+        let url = format!("http://{}/", load.server);
+        let method: Method = load.method.parse().unwrap();
+        if load.stack == "bare" {
             let builder = HttpClient::builder();
             let keeps = method == Method::GET;
             let client = if keeps { builder } else { builder.connection_cache_size(0) };
             let client = client.build().unwrap();
-            repeat(timed, requests, || async {
+            repeat(timed, load.in_flight, *requests, &async || {
                 let request = Request::builder().method(&method).uri(&url).body(()).unwrap();
                 let mut response = client.send_async(request).await.unwrap();
                 response.bytes().await.unwrap().len()
             });
-        }
-        _ => {
+        } else {
             let client = Client::builder(IsahcTransport::new().unwrap()).build().unwrap();
-            repeat(timed, requests, || async {
+            repeat(timed, load.in_flight, *requests, &async || {
                 let response = client.call(method.clone(), &url).send().await.unwrap();
                 response.body().len()
             });
@@ -148,14 +193,21 @@ fn load(timed: bool, stack: &str, method: &str, server: &str, requests: usize) {
     }
 }
 
-fn repeat<F: Future<Output = usize>>(timed: bool, requests: usize, request: impl Fn() -> F) {
-    // One that parks and drives no reactor: of that neither has any use.
-    let run = |requests| {
-        smol::future::block_on(async {
-            for _ in 0..requests {
+fn repeat(timed: bool, in_flight: usize, requests: usize, request: &impl AsyncFn() -> usize) {
+    let run = |requests: usize| {
+        let each = async || {
+            for _ in 0..requests / in_flight {
                 assert_eq!(request().await, 13);
             }
-        });
+        };
+        let executor = smol::LocalExecutor::new();
+        let tasks: Vec<_> = (0..in_flight).map(|_| executor.spawn(each())).collect();
+        // One that parks and drives no reactor: of that neither stack has any use.
+        smol::future::block_on(executor.run(async {
+            for task in tasks {
+                task.await;
+            }
+        }));
     };
     if timed {
         run(WARM);
