@@ -167,13 +167,15 @@ impl<R: Runtime> http_body::Body for Upload<R> {
     ) -> Poll<Option<Result<Frame<Piece<R>>, BodyError>>> {
         let Some(upload) = &mut self.0 else { return Poll::Ready(None) };
         let frame = Pin::new(&mut upload.body).poll_frame(context);
+        // Held before it is said to be taken, so that nobody sees a body that is neither.
+        let frame = frame.map_ok(|frame| upload.hand_over(frame));
         match &frame {
             Poll::Ready(None) => upload.note.phase(DONE),
             Poll::Ready(Some(_)) if upload.body.is_end_stream() => upload.note.phase(DONE),
             Poll::Ready(Some(_)) => upload.note.phase(TRANSPORT),
             Poll::Pending => upload.note.phase(SOURCE),
         }
-        frame.map_ok(|frame| upload.hand_over(frame))
+        frame
     }
 
     fn is_end_stream(&self) -> bool {
