@@ -203,8 +203,8 @@ impl Connections {
         }
     }
 
-    /// Starts no further request on this handle: a connection of its is out of step, and nobody
-    /// can say which. It closes with the last request that is on it now.
+    /// Starts no further request on this handle: a connection of its is out of step or silent, and
+    /// nobody can say which. It closes with the last request that is on it now.
     pub(crate) fn retire(&self, lease: &Lease) {
         let mut state = self.slots.lock();
         let present =

@@ -53,7 +53,14 @@ pub(crate) async fn send(
     let response = match result {
         Head::Came(Ok(response)) => response,
         Head::Came(Err(error)) => return Err(failed(error, streams, &lease, &watch, &progress)),
-        Head::Limit(kind) => return Err(TransportError::new(unknown(kind))),
+        Head::Limit(kind) => {
+            if streams && matches!(kind, FailureKind::ReadTimeout | FailureKind::WriteTimeout) {
+                // curl ends the stream and keeps the connection, whose peer may be gone: on it, all
+                // further attempts would be as silent.
+                connections.retire(&lease);
+            }
+            return Err(TransportError::new(unknown(kind)));
+        }
         Head::HandleLost => {
             connections.disown(&lease);
             let failure = unknown(FailureKind::Other);

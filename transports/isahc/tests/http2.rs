@@ -65,3 +65,17 @@ fn a_body_that_curl_has_taken_waits_as_for_its_response() {
     let failure = block_on(put.send()).unwrap_err().failure().unwrap();
     assert_eq!((failure.kind, failure.delivery), (FailureKind::ReadTimeout, Delivery::Unknown));
 }
+
+/// R-D-3: a connection whose peer is gone, without a word, does not keep the next attempt.
+#[test]
+fn a_silent_connection_serves_no_second_attempt() {
+    let silent =
+        vec![Step::Preface(Http2::new()), Step::ReadRequest, Step::AwaitClose { within: SOON }];
+    let answers = vec![Step::Preface(Http2::new()), Step::ReadRequest, ok().step()];
+    let server = FaultServer::start(Script::connections(vec![silent, answers])).unwrap();
+    let client = client().build().unwrap();
+    let call = client.get(server.url("/")).read_timeout(Duration::from_millis(300));
+    let response = block_on(call.send()).unwrap();
+    assert_eq!((response.text(), response.attempts().len()), ("ok".into(), 2));
+    assert_eq!(server.log().connections().len(), 2);
+}
