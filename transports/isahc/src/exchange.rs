@@ -9,10 +9,13 @@ use std::panic::catch_unwind;
 use std::sync::Arc;
 
 use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use http::{HeaderMap, Method, Response, StatusCode, Version};
+use http::response::Parts;
+use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use isahc::prelude::ResponseExt;
-use isahc::{AsyncBody, HttpClient};
-use redial_client::{Answer, Exchange, PoolEventKind, Protocol, Scheme, TransportError};
+use isahc::{AsyncBody, HttpClient, ResponseFuture};
+use redial_client::{
+    Answer, Clock, Exchange, Origin, PoolEventKind, Protocol, Scheme, TransportError,
+};
 use redial_engine::{Delivery, Failure, FailureKind};
 use tracing::dispatcher::{Dispatch, with_default};
 
@@ -28,59 +31,96 @@ use crate::watch::Watch;
 const MOST_HEADERS: usize = 100;
 
 /// Sends a request over a handle, and answers with the response head.
-pub(crate) async fn send(
-    connections: &Connections,
-    lease: Lease,
+///
+/// A block rather than an async function, which has everything that it is given twice: as it came,
+/// and as it is used.
+#[allow(clippy::manual_async_fn, reason = "the future is smaller, and copied less")]
+pub(crate) fn send(
+    connections: &Arc<Connections>,
     exchange: Exchange,
-) -> Result<Answer, TransportError> {
-    let settings = connections.maker().settings();
-    let (method, timeouts, cutoff) =
-        (exchange.request.method().clone(), exchange.timeouts, exchange.cutoff);
-    let origin = exchange.origin.clone();
-    let streams = may_be_h2(settings.protocol, exchange.request.uri());
+) -> impl Future<Output = Result<Answer, TransportError>> + Send {
+    async move {
+        request::check(&exchange.request)?;
+        let lease = connections.acquire(request::lane(&exchange), &exchange).await?;
+        let handle = Arc::clone(lease.handle());
+        let Some((sending, mut begun)) = begin(connections, &handle, &lease, exchange)? else {
+            return Err(handle_lost(connections, &lease));
+        };
+        let cancelled = CancelOnDrop(begun.progress.clone());
+        let head = head(sending, &mut begun.watch).await;
+        drop(handle);
+        let response = came(connections, &lease, &begun, head)?;
+        drop(cancelled);
+        let Answered { head, body, doubtful, reused } =
+            answer(connections, response, lease, begun)?;
+        // Few are, and what they need would be part of every other's future.
+        let body = if doubtful { Box::pin(begins(body, reused)).await? } else { body };
+        Ok(Answer::new(Response::from_parts(head, body.into_body()), reused))
+    }
+}
+
+/// A request that isahc has, and what has to be known of it.
+struct Begun {
+    origin: Origin,
+    method: Method,
+    /// Whether its connection may have other requests on it.
+    streams: bool,
+    progress: Progress,
+    watch: Watch,
+}
+
+/// Hands the request to isahc; `None` where isahc's thread is gone.
+///
+/// Not part of the future above, in which all that it needs would stay.
+fn begin<'a>(
+    connections: &Connections,
+    handle: &'a HttpClient,
+    lease: &Lease,
+    exchange: Exchange,
+) -> Result<Option<(ResponseFuture<'a>, Begun)>, TransportError> {
+    let protocol = connections.maker().settings().protocol;
+    let (timeouts, cutoff) = (exchange.timeouts, exchange.cutoff);
+    let (origin, method) = (exchange.origin.clone(), exchange.request.method().clone());
+    let streams = may_be_h2(protocol, exchange.request.uri());
     let clock = connections.clock();
-    let prepared = request::prepare(exchange, &lease, settings.protocol, clock);
+    let prepared = request::prepare(exchange, lease, protocol, clock);
     let (request, progress) = prepared.inspect_err(|_| lease.gone())?;
     let plain = (origin.scheme() == Scheme::Http).then(|| origin.port());
-    let survey = Arc::clone(connections.survey());
-    let standing = Standing::new(survey, plain, timeouts.read);
-    let mut watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff, standing);
-    let cancelled = CancelOnDrop(progress.clone());
-    let handle = Arc::clone(lease.handle());
-    let result = head(&handle, request, &mut watch).await;
-    drop(handle);
-    let unknown = |kind| Failure::new(kind, Delivery::Unknown);
-    let response = match result {
-        Head::Came(Ok(response)) => response,
-        Head::Came(Err(error)) => return Err(failed(error, streams, &lease, &watch, &progress)),
+    let began = clock.now();
+    let standing = Standing::new(Arc::clone(connections.survey()), plain, timeouts.read, began);
+    let watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff, standing, began);
+    let begun = Begun { origin, method, streams, progress, watch };
+    Ok(quietly(|| handle.send_async(request)).map(|sending| (sending, begun)))
+}
+
+/// The response that came, or why there is none.
+fn came(
+    connections: &Connections,
+    lease: &Lease,
+    begun: &Begun,
+    head: Head,
+) -> Result<Response<AsyncBody>, TransportError> {
+    match head {
+        Head::Came(Ok(response)) => Ok(response),
+        Head::Came(Err(error)) => Err(failed(error, lease, begun)),
         Head::Limit(kind) => {
-            if streams && matches!(kind, FailureKind::ReadTimeout | FailureKind::WriteTimeout) {
+            let silent = matches!(kind, FailureKind::ReadTimeout | FailureKind::WriteTimeout);
+            if begun.streams && silent {
                 // curl ends the stream and keeps the connection, whose peer may be gone: on it, all
                 // further attempts would be as silent.
-                connections.retire(&lease);
+                connections.retire(lease);
             }
-            return Err(TransportError::new(unknown(kind)));
+            Err(TransportError::new(Failure::new(kind, Delivery::Unknown)))
         }
-        Head::HandleLost => {
-            connections.disown(&lease);
-            let failure = unknown(FailureKind::Other);
-            return Err(TransportError::with_source(failure, "isahc's thread is gone"));
-        }
-    };
-    drop(cancelled);
-    let reused = lease.over(response.local_addr().map(|address| address.port()));
-    connections.tell(&origin, if reused { PoolEventKind::Reused } else { opened(&response) });
-    let headers = response.headers();
-    if headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH) {
-        // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
-        connections.retire(&lease);
+        Head::HandleLost => Err(handle_lost(connections, lease)),
     }
-    let limit = settings.max_head_bytes.get();
-    match answer(response, &method, limit, lease, watch).await {
-        Ok(response) => Ok(Answer::new(response, reused)),
-        Err(error) if reused => Err(error.on_reused()),
-        Err(error) => Err(error),
-    }
+}
+
+#[cold]
+fn handle_lost(connections: &Connections, lease: &Lease) -> TransportError {
+    connections.disown(lease);
+    let failure = Failure::new(FailureKind::Other, Delivery::Unknown);
+    TransportError::with_source(failure, "isahc's thread is gone")
 }
 
 /// That a connection was opened for this response.
@@ -100,20 +140,14 @@ fn may_be_h2(protocol: Protocol, uri: &http::Uri) -> bool {
 }
 
 /// curl gave no response.
-fn failed(
-    error: isahc::Error,
-    streams: bool,
-    lease: &Lease,
-    watch: &Watch,
-    progress: &Progress,
-) -> TransportError {
+fn failed(error: isahc::Error, lease: &Lease, begun: &Begun) -> TransportError {
     let port = error.local_addr().map(|address| address.port());
     let reused = port.is_some() && lease.over(port);
-    let error = classify::before_head(error, watch, progress);
-    if !streams || error.failure().delivery == Delivery::Unsent {
+    let error = classify::before_head(error, &begun.watch, &begun.progress);
+    if !begun.streams || error.failure().delivery == Delivery::Unsent {
         lease.gone();
     }
-    if reused { error.on_reused() } else { error }
+    on(reused, error)
 }
 
 /// What came of waiting for a head.
@@ -123,27 +157,26 @@ enum Head {
     HandleLost,
 }
 
-async fn head(handle: &HttpClient, request: http::Request<AsyncBody>, watch: &mut Watch) -> Head {
-    let mut request = Some(request);
-    let mut sending = None;
-    poll_fn(|context| {
-        let polled = match (&mut sending, request.take()) {
-            (sending, Some(request)) => {
-                let submit = || Pin::new(sending.insert(handle.send_async(request))).poll(context);
-                match quietly(submit) {
-                    Some(polled) => polled,
-                    None => return Poll::Ready(Head::HandleLost),
-                }
+/// Waits for the response head as long as the limits allow.
+fn head(mut sending: ResponseFuture<'_>, watch: &mut Watch) -> impl Future<Output = Head> {
+    let mut submitted = false;
+    poll_fn(move |context| {
+        let sending = Pin::new(&mut sending);
+        // isahc hands the request to its thread when it is first polled.
+        let polled = if submitted {
+            sending.poll(context)
+        } else {
+            submitted = true;
+            match quietly(|| sending.poll(context)) {
+                Some(polled) => polled,
+                None => return Poll::Ready(Head::HandleLost),
             }
-            (Some(sending), None) => Pin::new(sending).poll(context),
-            (None, None) => Poll::Pending,
         };
         match polled {
             Poll::Ready(result) => Poll::Ready(Head::Came(result)),
             Poll::Pending => watch.poll(context).map(Head::Limit),
         }
     })
-    .await
 }
 
 /// Submits a request to isahc; `None` where isahc's thread is gone, at which it panics.
@@ -163,16 +196,50 @@ impl Drop for CancelOnDrop {
     }
 }
 
-async fn answer(
+/// What a response is answered with.
+struct Answered {
+    head: Parts,
+    body: Reading,
+    /// Whether the body has to begin before it is certain that the head is whole.
+    doubtful: bool,
+    reused: bool,
+}
+
+/// Looks a response over, which may turn out to be none.
+fn answer(
+    connections: &Arc<Connections>,
     response: Response<AsyncBody>,
-    method: &Method,
-    limit: usize,
     lease: Lease,
-    watch: Watch,
-) -> Result<Response<redial_client::ResponseBody>, TransportError> {
+    begun: Begun,
+) -> Result<Answered, TransportError> {
+    let reused = lease.over(response.local_addr().map(|address| address.port()));
+    let event = if reused { PoolEventKind::Reused } else { opened(&response) };
+    connections.tell(&begun.origin, event);
     let (mut head, body) = response.into_parts();
     // isahc's extensions have the request's body in them, and panic when they are cloned.
     head.extensions.clear();
+    let chunked = head.headers.contains_key(TRANSFER_ENCODING);
+    if chunked && head.headers.contains_key(CONTENT_LENGTH) {
+        // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
+        connections.retire(&lease);
+    }
+    let limit = connections.maker().settings().max_head_bytes.get();
+    let length = length(&head, &begun.method, chunked, limit).map_err(|error| on(reused, error))?;
+    let unframed = length.is_none() && !chunked && !announces_close(&head.headers);
+    let doubtful = unframed && head.version == Version::HTTP_11;
+    let others = begun.streams.then(|| Arc::clone(connections));
+    let body = Reading::new(body, lease, begun.watch, length, others);
+    Ok(Answered { head, body, doubtful, reused })
+}
+
+/// How long the body of a response will be, where the head tells; an error where that head is none
+/// to go on with.
+fn length(
+    head: &Parts,
+    method: &Method,
+    chunked: bool,
+    limit: usize,
+) -> Result<Option<u64>, TransportError> {
     let refuse = |kind, why| {
         let failure = Failure::new(kind, Delivery::Unknown);
         Err(TransportError::with_source(failure, why))
@@ -183,18 +250,32 @@ async fn answer(
     if head.headers.len() > MOST_HEADERS || size(&head.headers) > limit {
         return refuse(FailureKind::ResponseTooLarge, "the response head is larger than allowed");
     }
-    let bodyless = *method == Method::HEAD
-        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    let length = if bodyless { Ok(Some(0)) } else { length(&head.headers) };
-    let Ok(length) = length else {
-        return refuse(FailureKind::RemoteProtocol, "no body is as long as this Content-Length");
-    };
-    let mut reading = Reading::new(body, lease, watch, length);
-    if !bodyless && head.version == Version::HTTP_11 && is_unframed(&head.headers) {
-        // A head that was cut before its blank line looks so (R-X-4).
-        reading.expect_something().await?;
+    if *method == Method::HEAD
+        || matches!(head.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+    {
+        return Ok(Some(0));
     }
-    Ok(Response::from_parts(head, reading.into_body()))
+    match head.headers.get(CONTENT_LENGTH).filter(|_| !chunked).map(announced) {
+        Some(Err(_)) => {
+            refuse(FailureKind::RemoteProtocol, "no body is as long as this Content-Length")
+        }
+        Some(Ok(length)) => Ok(length),
+        None => Ok(None),
+    }
+}
+
+/// Waits until the body begins: a head that was cut before its blank line looks like one whose body
+/// only the end of the connection ends (R-X-4).
+async fn begins(mut body: Reading, reused: bool) -> Result<Reading, TransportError> {
+    match body.expect_something().await {
+        Ok(()) => Ok(body),
+        Err(error) => Err(on(reused, error)),
+    }
+}
+
+/// The same, and whether it was on a connection that had served another request before.
+fn on(reused: bool, error: TransportError) -> TransportError {
+    if reused { error.on_reused() } else { error }
 }
 
 /// About how many bytes the header lines have.
@@ -202,23 +283,19 @@ fn size(headers: &HeaderMap) -> usize {
     headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum()
 }
 
-/// The length that the head tells; an error where it is beyond what curl can count, which takes
-/// such a body to last until the connection ends.
-fn length(headers: &HeaderMap) -> Result<Option<u64>, ParseIntError> {
-    let value = headers.get(CONTENT_LENGTH).filter(|_| !headers.contains_key(TRANSFER_ENCODING));
-    let Some(text) = value.and_then(|value| value.to_str().ok()) else { return Ok(None) };
+/// The length that a header tells; an error where it is beyond what curl can count, which takes such
+/// a body to last until the connection ends.
+fn announced(value: &HeaderValue) -> Result<Option<u64>, ParseIntError> {
+    let Ok(text) = value.to_str() else { return Ok(None) };
     // curl has seen to it that all of a list are the same.
     let first = text.split(',').next().unwrap_or(text).trim();
     first.parse::<i64>().map(i64::unsigned_abs).map(Some)
 }
 
-/// Whether only the end of the connection can end the body, and nothing announces that.
-fn is_unframed(headers: &HeaderMap) -> bool {
-    let closes = |value: &http::HeaderValue| {
+/// Whether the server closes the connection after the response, and says so.
+fn announces_close(headers: &HeaderMap) -> bool {
+    headers.get_all(CONNECTION).iter().any(|value| {
         let tokens = value.to_str().unwrap_or("").split(',');
         tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("close"))
-    };
-    !headers.contains_key(TRANSFER_ENCODING)
-        && !headers.contains_key(CONTENT_LENGTH)
-        && !headers.get_all(CONNECTION).iter().any(closes)
+    })
 }

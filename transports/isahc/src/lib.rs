@@ -29,15 +29,16 @@
 //!
 //! `cargo bench -p redial-isahc --bench overhead` compares a request with everything on with one of
 //! bare isahc, one at a time and with sixteen in flight; the goal is 1.1. Instructions in user space:
-//! 1.02 times as many for a GET, 1.05 to 1.06 for a POST. Time of the CPU, the system's part included:
-//! 1.03 times as much for a POST and 1.25 to 1.33 for a GET one at a time, and with sixteen in flight
-//! 1.03 to 1.11 and 1.07 to 1.12.
+//! 1.00 to 1.01 times as many for a GET, 1.03 to 1.06 for a POST. Time of the CPU, the system's part
+//! included: with sixteen in flight 1.09 times as much for a GET and 1.08 for a POST, and one at a time
+//! 1.02 for a POST and 1.22 to 1.33 for a GET.
 //!
-//! The GET that is alone makes the same system calls, one for one. What differs is how often a thread
-//! is preempted: isahc wakes its reader while it holds the lock that the reader takes next, and
-//! whether the reader runs at once, only to wait, is the scheduler's choice. Where it does not let a
-//! wake-up preempt (`chrt --batch 0`) it takes 1.08 to 1.23 times as much, and on two CPUs 1.03 to
-//! 1.19.
+//! The GET that is alone makes the same system calls, one for one, and switches threads as often.
+//! What differs is when: isahc wakes its reader while it holds the lock that the reader takes next,
+//! and whether the reader runs at once, only to wait, is the scheduler's choice. After each switch
+//! code runs that the processor's first cache has lost, and even curl's own, of which there is no
+//! more, takes a quarter longer. Where the scheduler does not let a wake-up preempt (`chrt --batch 0`)
+//! it takes 1.08 to 1.23 times as much, and on two CPUs 1.03 to 1.19.
 //!
 //! # Code map, in the order of a request
 //!

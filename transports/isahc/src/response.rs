@@ -3,6 +3,7 @@
 use core::future::poll_fn;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_io::AsyncRead;
@@ -12,7 +13,7 @@ use redial_client::{ResponseBody, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::classify;
-use crate::connections::Lease;
+use crate::connections::{Connections, Lease};
 use crate::watch::Watch;
 
 /// The most that is read at a time: what curl hands over at a time (`CURL_MAX_WRITE_SIZE`).
@@ -29,13 +30,22 @@ pub(crate) struct Reading {
     /// How much is to come, where that is known.
     left: Option<u64>,
     first: Option<Bytes>,
+    /// The connections, where this one may outlive the body.
+    others: Option<Arc<Connections>>,
 }
 
 impl Reading {
-    /// Begins to read a body of this length, where it is known.
-    pub(crate) fn new(body: AsyncBody, lease: Lease, watch: Watch, left: Option<u64>) -> Self {
+    /// Begins to read a body of this length, where it is known; `others`: where its connection may
+    /// have other requests on it.
+    pub(crate) fn new(
+        body: AsyncBody,
+        lease: Lease,
+        watch: Watch,
+        left: Option<u64>,
+        others: Option<Arc<Connections>>,
+    ) -> Self {
         let source = Some((body, lease)).filter(|_| left != Some(0));
-        Self { source, watch, left, first: None }
+        Self { source, watch, left, first: None, others }
     }
 
     pub(crate) fn into_body(mut self) -> ResponseBody {
@@ -104,7 +114,13 @@ impl Reading {
     }
 
     fn timed_out(&mut self, kind: FailureKind) -> TransportError {
-        self.source = None;
+        let source = self.source.take();
+        if let (Some((_, lease)), Some(connections)) = (&source, &self.others)
+            && kind == FailureKind::ReadTimeout
+        {
+            // The connection may be lost as a whole, and curl keeps it.
+            connections.retire(lease);
+        }
         TransportError::new(Failure::new(kind, Delivery::Answered))
     }
 }

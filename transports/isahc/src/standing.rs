@@ -32,8 +32,12 @@ pub(crate) struct Standing {
 
 impl Standing {
     /// Of a request that begins now.
-    pub(crate) fn new(survey: Arc<Survey>, plain: Option<u16>, read_timeout: Duration) -> Self {
-        let began = survey.clock.now();
+    pub(crate) fn new(
+        survey: Arc<Survey>,
+        plain: Option<u16>,
+        read_timeout: Duration,
+        began: Timestamp,
+    ) -> Self {
         let first = (read_timeout / 8).max(Duration::from_millis(10));
         let next = plain.map_or(Timestamp::MAX, |_| began.saturating_add(first));
         Self { survey, plain, began, next, deferred: next, since: None }

@@ -11,8 +11,8 @@ use redial_client::{
 };
 
 use crate::connections::Connections;
+use crate::exchange;
 use crate::handles::Maker;
-use crate::{exchange, request};
 
 /// Sends requests by isahc, under any executor and without one.
 ///
@@ -51,12 +51,10 @@ impl Transport for IsahcTransport {
     }
 
     fn send(&self, exchange: Exchange) -> BoxFuture<'_, Result<Answer, TransportError>> {
-        Box::pin(async move {
-            request::check(&exchange.request)?;
-            let lane = request::lane(&exchange);
-            let lease = self.connections.acquire(lane, &exchange).await?;
-            exchange::send(&self.connections, lease, exchange).await
-        })
+        // Made where it is to lie: it is large, and to be put into a box it would be copied.
+        let place = Box::new_uninit();
+        let sending = Box::write(place, exchange::send(&self.connections, exchange));
+        Box::into_pin(sending)
     }
 
     fn clock(&self) -> &dyn Clock {

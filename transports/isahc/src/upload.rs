@@ -13,9 +13,12 @@ use http_body::Body as _;
 use redial_client::{Body, BodyError, Clock, ThreadClock};
 use redial_engine::Timestamp;
 
-/// How far a request body has been read by curl.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Progress(Arc<Mutex<State>>);
+/// How far a request body has been read by curl. Cheap where there is none.
+#[derive(Clone, Debug)]
+pub(crate) struct Progress(Option<Arc<Shared>>);
+
+#[derive(Debug, Default)]
+struct Shared(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -40,26 +43,28 @@ pub(crate) struct Stand {
 
 impl Progress {
     /// That of a body that is not there.
-    pub(crate) fn done() -> Self {
-        let progress = Self::default();
-        progress.lock().done = true;
-        progress
+    pub(crate) const fn done() -> Self {
+        Self(None)
     }
 
     pub(crate) fn stand(&self) -> Stand {
-        let state = self.lock();
+        let Some(shared) = &self.0 else {
+            return Stand { asked: None, source_pending: false, done: true };
+        };
+        let state = shared.lock();
         let source_pending = state.source_pending.is_some();
         Stand { asked: state.asked, source_pending, done: state.done }
     }
 
     /// Why the source failed, once.
     pub(crate) fn take_failure(&self) -> Option<BodyError> {
-        self.lock().failure.take()
+        self.0.as_ref()?.lock().failure.take()
     }
 
     /// Fails curl's next read, which lets go of the request, and sees to it that there is one.
     pub(crate) fn cancel(&self) {
-        let mut state = self.lock();
+        let Some(shared) = &self.0 else { return };
+        let mut state = shared.lock();
         state.cancelled = true;
         let waker = state.source_pending.take();
         drop(state);
@@ -67,7 +72,9 @@ impl Progress {
             waker.wake();
         }
     }
+}
 
+impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -78,16 +85,15 @@ pub(crate) struct Upload {
     /// Never locked: isahc asks for `Sync`, and bodies need not be.
     body: Mutex<Body>,
     piece: Bytes,
-    progress: Progress,
+    progress: Arc<Shared>,
     clock: ThreadClock,
 }
 
 impl Upload {
     pub(crate) fn new(body: Body, clock: ThreadClock) -> (Self, Progress) {
-        let progress = Progress::default();
-        let upload =
-            Self { body: Mutex::new(body), piece: Bytes::new(), progress: progress.clone(), clock };
-        (upload, progress)
+        let progress = Arc::<Shared>::default();
+        let shown = Progress(Some(Arc::clone(&progress)));
+        (Self { body: Mutex::new(body), piece: Bytes::new(), progress, clock }, shown)
     }
 
     /// The next piece that is not empty; `None` at the end.

@@ -43,8 +43,8 @@ impl Watch {
         timeouts: Timeouts,
         cutoff: Option<Cutoff>,
         standing: Standing,
+        began: Timestamp,
     ) -> Self {
-        let began = clock.now();
         let (waiting, answered) = (true, false);
         Self { clock, upload, timeouts, cutoff, began, waiting, answered, standing, timer: None }
     }
