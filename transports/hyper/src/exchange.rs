@@ -38,7 +38,7 @@ pub(crate) fn send<R: Runtime>(
         match result {
             Ok(response) => answer(response, lease, watch),
             Err(error) => {
-                if error.failure().kind.is_timeout() && watch.is_all_silent(lease.meter()) {
+                if error.failure().kind.is_timeout() && watch.is_all_silent(&lease) {
                     lease.distrust();
                 }
                 Err(if lease.is_reused() { error.on_reused() } else { error })

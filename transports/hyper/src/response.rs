@@ -69,7 +69,7 @@ impl<R: Runtime> Reading<R> {
 
     fn timed_out(&mut self, kind: FailureKind) -> TransportError {
         if let Some(lease) = &mut self.lease
-            && self.watch.is_all_silent(lease.meter())
+            && self.watch.is_all_silent(lease)
         {
             lease.distrust();
         }

@@ -209,8 +209,12 @@ impl Watch {
         if self.shared { last } else { last.max(meter.last_activity()) }
     }
 
-    /// Whether the connection as a whole has been silent since the last sign of this exchange.
-    pub(crate) fn is_all_silent(&self, meter: &Meter) -> bool {
-        meter.last_in() <= self.began.max(self.upload.last())
+    /// Whether the connection as a whole has been silent since the last sign of this exchange, or
+    /// nearly: what comes at the beginning of a silence belongs to what was before, such as that the
+    /// peer has seen the settings of a new connection.
+    pub(crate) fn is_all_silent<R: Runtime>(&self, lease: &Lease<R>) -> bool {
+        let (since, last_in) = (self.began.max(self.upload.last()), lease.meter().last_in());
+        let silent = lease.runtime().now().saturating_since(last_in);
+        last_in <= since || silent >= last_in.saturating_since(since)
     }
 }
