@@ -322,6 +322,16 @@ fn bodies() -> Vec<Scenario> {
             .origin(Script::requests(vec![half(end), reply(&ok())]))
             .call(Call::get("/").then(is(kind, Delivery::Answered)).then(200))
     };
+    let lost = |name: &str, first: Vec<Step>, delivery| {
+        let begin = vec![Step::Preface(Http2::new()), Step::ReadRequest];
+        scenario(name, &["R-D-3", "R-P-8"], "one that falls silent serves no second attempt")
+            .origin(Script::connections(vec![
+                [begin.clone(), first, vec![await_close()]].concat(),
+                [begin, vec![ok().step()]].concat(),
+            ]))
+            .call(Call::get("/").then(is(FailureKind::ReadTimeout, delivery)).then(200))
+            .sees_connections(2)
+    };
     vec![
         row(
             "body-reset",
@@ -344,6 +354,8 @@ fn bodies() -> Vec<Scenario> {
         .call(Call::get("/").then(is(FailureKind::Truncated, Delivery::Answered)).then(200)),
         row("body-closed", vec![Step::Close], FailureKind::Truncated),
         row("body-silent", vec![await_close()], FailureKind::ReadTimeout),
+        lost("connection-lost", vec![], Delivery::Unknown),
+        lost("connection-lost-in-a-body", half(vec![]), Delivery::Answered),
         scenario("body-in-pieces", &["R-T-2"], "one that comes steadily is in time")
             .origin(Script::requests(vec![vec![
                 Reply::status(200).body("piece by piece by piece").slowly(5, millis(150)),

@@ -267,6 +267,19 @@ fn stale() -> Vec<Scenario> {
         row("stale-closed-for-a-post", vec![Step::Close], Call::post("/", "x")),
         row("stale-reset", vec![Step::Reset], Call::get("/")),
         row("stale-reset-for-a-post", vec![Step::Reset], Call::post("/", "x")),
+        scenario("stale-beside-others", &["R-D-7"], "nor is one that died while others are busy")
+            .origin(Script::connections(vec![
+                vec![Step::ReadRequest, Step::Pause(millis(600)), ok().step()],
+                vec![Step::ReadRequest, ok().step(), Step::Close],
+                vec![Step::ReadRequest, ok().step()],
+            ]))
+            .setup(|setup| setup.policy(|policy| policy.max_attempts(1)))
+            .together([
+                Call::get("/slow").comes_to([200]),
+                Call::get("/").after(millis(60)).comes_to([200]),
+                Call::post("/", "x").after(millis(200)).somehow(End::with(200, "ok")),
+            ])
+            .sees_requests(3),
         scenario("always-closed-at-once", &["R-X-7", "R-D-1"], "no hidden loop below the engine")
             .origin(Script::connections(vec![]).otherwise(vec![Step::ReadHead, Step::Close]))
             .call(
