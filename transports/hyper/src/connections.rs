@@ -80,6 +80,8 @@ struct Grant<R: Runtime> {
     access: Access<R>,
     shared: Arc<Shared<R>>,
     reused: bool,
+    /// Whether other requests are under way.
+    busy: bool,
 }
 
 /// What is to be done outside the lock.
@@ -387,10 +389,13 @@ impl<R: Runtime> State<R> {
     }
 
     fn grant(&mut self, connection: ConnectionId, reused: bool) -> Progress<R> {
+        let busy = self.pool.figures().in_use > 1;
         let live = self.live.get(connection);
         let given = live.and_then(|live| Some((live.access.clone()?, Arc::clone(&live.shared))));
         match given {
-            Some((access, shared)) => Progress::Given(Grant { connection, access, shared, reused }),
+            Some((access, shared)) => {
+                Progress::Given(Grant { connection, access, shared, reused, busy })
+            }
             // It died between the pool's decision and this: as if it had died just after.
             None => Progress::Failed(TransportError::unsent(FailureKind::Closed)),
         }

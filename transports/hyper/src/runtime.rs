@@ -49,6 +49,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Called before an HTTP/2 connection is used again that was silent for a moment, so that its
     /// task may first read what has come meanwhile, such as that the server is going away.
     fn yield_now(&self) -> BoxFuture<'static, ()>;
+
+    /// A turn of the reactor's, after which it has reported what had happened to sockets until then;
+    /// `None`, which is the default, where there is none to be had.
+    ///
+    /// Awaited before an HTTP/1.1 connection is used again while other requests are under way: one
+    /// turn tells of the connections of all of them, where else each asks the system for its own
+    /// ([`Socket::peek`]).
+    fn reactor_turn(&self) -> Option<BoxFuture<'static, ()>> {
+        None
+    }
 }
 
 /// A connected TCP socket of a runtime's.

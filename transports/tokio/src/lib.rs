@@ -136,10 +136,14 @@ impl Runtime for Tokio {
     }
 
     fn yield_now(&self) -> BoxFuture<'static, ()> {
+        self.reactor_turn().unwrap_or_else(|| Box::pin(core::future::ready(())))
+    }
+
+    fn reactor_turn(&self) -> Option<BoxFuture<'static, ()>> {
         // On a current-thread runtime the reactor runs only between tasks: what came while the
         // thread was busy is read only after this. From outside, it would wait for another runtime,
         // and where a blocking call holds that up, for ever.
         let inside = Handle::try_current().is_ok_and(|here| here.id() == self.handle.id());
-        if inside { Box::pin(tokio::task::yield_now()) } else { Box::pin(core::future::ready(())) }
+        inside.then(|| -> BoxFuture<'static, ()> { Box::pin(tokio::task::yield_now()) })
     }
 }

@@ -38,6 +38,8 @@ pub(crate) struct Lease<R: Runtime> {
     shared: Arc<Shared<R>>,
     hold: Hold<R>,
     reused: bool,
+    /// Whether other requests were under way when it was given.
+    busy: bool,
     since: Timestamp,
     /// Whether the connection seems dead, and is to take no further request.
     distrusted: bool,
@@ -61,14 +63,14 @@ impl<R: Runtime> Lease<R> {
         grant: Grant<R>,
         since: Timestamp,
     ) -> Self {
-        let Grant { connection, access, shared, reused } = grant;
+        let Grant { connection, access, shared, reused, busy } = grant;
         let hold = match access {
             Access::Http1 => shared.parked.take().map_or(Hold::Nothing, Hold::Whole),
             Access::Http2(sender) => Hold::Stream(sender),
         };
         shared.relay.attend();
         let connections = Arc::clone(connections);
-        Self { connections, connection, shared, hold, reused, since, distrusted: false }
+        Self { connections, connection, shared, hold, reused, busy, since, distrusted: false }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -106,7 +108,7 @@ impl<R: Runtime> Lease<R> {
     /// handshake costs less than a lost request.
     pub(super) async fn is_fit(&mut self) -> bool {
         if !self.is_multiplexed() {
-            return self.peek() == Peeked::Nothing;
+            return self.is_quiet().await || self.peek() == Peeked::Nothing;
         }
         if self.since.saturating_since(self.meter().last_activity()) < QUIET {
             return true;
@@ -124,6 +126,17 @@ impl<R: Runtime> Lease<R> {
             }
         }
         self.shared.ended().is_none()
+    }
+
+    /// Whether the reactor has had a turn, and has nothing to say of the connection. That is as good
+    /// as to ask the system, and where others are under way it costs less: it is one turn for all.
+    async fn is_quiet(&mut self) -> bool {
+        let Some(turn) = self.busy.then(|| self.runtime().reactor_turn()).flatten() else {
+            return false;
+        };
+        turn.await;
+        self.since = self.runtime().now();
+        self.shared.relay.is_listening()
     }
 
     /// Whether something has come that nobody has read yet, because the reactor is late. It is read
