@@ -32,19 +32,22 @@
 //!
 //! `cargo bench -p redial-hyper --bench overhead` measures a GET of 13 bytes with everything on
 //! (pool, timeouts, policy, budget) against one bare connection of hyper's on tokio for each request
-//! in flight. Instructions in user space, by callgrind, as multiples of that:
+//! in flight; and hyper-util's client, which has a pool, but neither timeouts nor retries.
+//! Instructions in user space, by callgrind, as multiples of bare hyper's:
 //!
 //! | requests in flight | 1 | 16 | 64 | goal |
 //! |---|---|---|---|---|
-//! | tokio, HTTP/1.1 | 1.32 | 1.26 | 1.26 | 1.35 |
-//! | tokio, HTTP/2 | 1.14 | 1.10 | 1.11 | 1.15 |
-//! | smol, HTTP/1.1 | 1.43 | | | 1.6 |
-//! | async-std, HTTP/1.1 | 1.64 to 1.84 | | | 1.6 |
+//! | tokio, HTTP/1.1 | 1.27 | 1.24 | 1.28 | 1.35 |
+//! | hyper-util, HTTP/1.1 | 1.69 | 1.69 | 1.70 | |
+//! | tokio, HTTP/2 | 1.11 | 1.07 | 1.06 | 1.15 |
+//! | hyper-util, HTTP/2 | 1.15 | 1.19 | 1.19 | |
+//! | smol, HTTP/1.1 | 1.38 | | | 1.6 |
+//! | async-std, HTTP/1.1 | 1.57 to 1.8 | | | 1.6 |
 //!
-//! Bare hyper takes 15,000 instructions over HTTP/1.1, and so many heap allocations as this crate
-//! with the whole client on it: 9. Over HTTP/2 it is 12 of bare hyper's and one more. With one
-//! request in flight tokio's reactor takes 210 instructions more, because there is a timer to wait
-//! for.
+//! Bare hyper takes 16,000 instructions over HTTP/1.1, and 10 heap allocations, of which this crate
+//! with the whole client on it makes 9, and 10 where others are in flight. Over HTTP/2 it is 12 of
+//! bare hyper's and one more. With one request in flight tokio's reactor takes 210 instructions more,
+//! because there is a timer to wait for.
 //!
 //! Over HTTP/1.1 no task stands between a request and its socket: the exchange that has a connection
 //! drives it (`http1.rs`), and the reactor wakes the exchange (`relay.rs`). So a request costs one
@@ -53,21 +56,31 @@
 //! upload has ended, is driven by a task of its own, its keeper. An HTTP/2 connection has such a task
 //! always, which is woken twice for a request, and its parts wake each other without it (`tasks.rs`).
 //!
-//! System calls of one request over HTTP/1.1, one at a time: bare hyper 3, tokio 4, smol 9,
-//! async-std 16 to 22, where 6 are the goal. One is the look at the socket before it is used again
-//! (R-D-7), which keeps requests from connections that have ended. Of the nine on smol, async-io's
+//! System calls of one request over HTTP/1.1, one at a time: bare hyper 3, tokio 4, smol 9 to 13,
+//! async-std 16 to 75, where 6 are the goal. One is the look at the socket before it is used again
+//! (R-D-7), which keeps requests from connections that have ended. Of nine on smol, async-io's
 //! reactor makes six, whatever the transport does: it arms the socket, and a wait is an
 //! `epoll_pwait`, a `timerfd_settime`, a `read` and twice `epoll_ctl`. async-std runs an executor on
 //! each core, which wakes another one with each task that it takes up: a second wait, whose reactor
 //! makes the same calls again, a `write` that interrupts it, and calls of `futex`. Nothing of that can
 //! be changed from here, and how often it happens is a matter of luck.
 //!
-//! Requests a second on loopback, of bare hyper's, on tokio with 1, 16 and 64 in flight: 0.95, 0.86
-//! and 0.85 over HTTP/1.1, and 0.98, 0.94 and 0.91 over HTTP/2, where 0.92 is the goal; on a machine
-//! that has others to serve, some 0.05 less. Over HTTP/1.1 with many in flight the look at the socket
-//! is a third system call beside bare hyper's two, some 0.05; a request that is lost, and may not be
-//! sent again, would cost more than that. To leave it out, or to send in batches as bare hyper's
-//! tasks do, by a turn of the runtime before each request, was tried, and made it no faster.
+//! Requests a second on loopback, as parts of bare hyper's, where 0.92 is the goal. On two CPUs that
+//! others use too they vary by some 0.05:
+//!
+//! | requests in flight | 1 | 16 | 64 |
+//! |---|---|---|---|
+//! | tokio, HTTP/1.1 | 0.91 to 0.95 | 0.85 | 0.90 |
+//! | hyper-util, HTTP/1.1 | 0.95 | 0.84 | 0.85 |
+//! | tokio, HTTP/2 | 0.95 | 0.90 to 0.93 | 0.91 to 0.93 |
+//! | hyper-util, HTTP/2 | 0.93 to 0.95 | 0.94 | 0.88 to 0.91 |
+//!
+//! What a request costs with many in flight is less its instructions than how many of them are not
+//! in the processor's first cache: bare hyper's task reads for all connections, then its callers run,
+//! then it writes for all, while here each request goes its whole way at once. To ask the system of
+//! each connection before it is used again was 0.05 to 0.1 of it; where others are in flight tokio's
+//! reactor is asked instead, once for all of them ([`Runtime::reactor_turn`]). To ask nobody would be
+//! worth some 0.03 more, and lose requests that may not be sent again.
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).

@@ -3,12 +3,14 @@
 //!
 //! `cargo bench -p redial-hyper --bench overhead` prints a table and fails where a row is above
 //! its bound. Everything is on: pool, timeouts, policy, budget. Bare hyper is one connection of
-//! `hyper::client::conn` for each request in flight, without pool, timeout or retry. The server is
-//! a hyper server in a process of its own, on loopback, with a body of 13 bytes.
+//! `hyper::client::conn` for each request in flight, without pool, timeout or retry. Beside them
+//! stands hyper-util's client, which has a pool and nothing else of it. The server is a hyper server
+//! on loopback, with a body of 13 bytes.
 //!
 //! Counts are differences between two runs of different length, divided by the difference: what
-//! happens once falls out. Speed is the median ratio of interleaved rounds. valgrind and strace
-//! count; a figure whose tool is missing is said to be missing, and fails nothing.
+//! happens once falls out. The client that is counted has a process of its own. Speed is the median
+//! ratio of rounds by turns in one process. valgrind and strace count; a figure whose tool is missing
+//! is said to be missing, and fails nothing.
 
 #![allow(
     clippy::expect_used,
@@ -19,8 +21,11 @@
     reason = "a bench prints what it found, and may panic"
 )]
 
+mod idle;
 mod load;
 mod server;
+mod slot;
+mod speed;
 mod tools;
 
 use std::process::ExitCode;
@@ -42,18 +47,20 @@ struct Row {
 enum Bound {
     AtMost(f64),
     AtLeast(f64),
+    /// Of another's, to compare with.
+    None,
 }
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.first().map(String::as_str) {
-        Some("--serve") => server::serve(&arguments[1]),
+        Some("--serve") => server::serve_until_killed(&arguments[1]),
         Some("--load") => {
-            load::run(&Load::parse(&arguments[1..]));
+            Load::parse(&arguments[1..]).run();
             ExitCode::SUCCESS
         }
         Some("--idle") => {
-            load::print_idle(&arguments[1]);
+            idle::print(&arguments[1]);
             ExitCode::SUCCESS
         }
         Some(_) | None => report(),
@@ -76,25 +83,32 @@ fn report() -> ExitCode {
 fn on_tokio(server: &Served) -> impl Iterator<Item = Row> + '_ {
     let (instructions, allocations) = if server.is_http2() { (1.15, 19.0) } else { (1.35, 16.0) };
     IN_FLIGHT.into_iter().flat_map(move |in_flight| {
-        let raw = Load::new(Stack::Raw, server, in_flight);
-        let ours = Load::new(Stack::Tokio, server, in_flight);
-        let name = |figure: &str| format!("tokio {} x{in_flight:<2} {figure}", server.protocol());
+        let load = |stack| Load::new(stack, server, in_flight);
+        let (raw, pooled, ours) = (load(Stack::Raw), load(Stack::Pooled), load(Stack::Tokio));
+        let speed = speed::measure(server.is_http2(), in_flight);
+        let row = |stack: Stack, figure: &str, found, bound| Row {
+            what: format!("{} {} x{in_flight:<2} {figure}", stack.name(), server.protocol()),
+            found,
+            bound,
+        };
+        let (counted, timed) =
+            ("instructions, of bare hyper's", "requests a second, of bare hyper's");
         [
-            Row {
-                what: name("instructions, of bare hyper's"),
-                found: ratio(Tool::Instructions, &ours, &raw),
-                bound: Bound::AtMost(instructions),
-            },
-            Row {
-                what: name("allocations"),
-                found: Tool::Allocations.per_request(&ours),
-                bound: Bound::AtMost(allocations),
-            },
-            Row {
-                what: name("requests a second, of bare hyper's"),
-                found: Some(load::relative_speed(&ours, &raw)),
-                bound: Bound::AtLeast(0.92),
-            },
+            row(
+                Stack::Tokio,
+                counted,
+                ratio(Tool::Instructions, &ours, &raw),
+                Bound::AtMost(instructions),
+            ),
+            row(
+                Stack::Tokio,
+                "allocations",
+                Tool::Allocations.per_request(&ours),
+                Bound::AtMost(allocations),
+            ),
+            row(Stack::Tokio, timed, Some(speed.ours), Bound::AtLeast(0.92)),
+            row(Stack::Pooled, counted, ratio(Tool::Instructions, &pooled, &raw), Bound::None),
+            row(Stack::Pooled, timed, Some(speed.pooled), Bound::None),
         ]
     })
 }
@@ -124,7 +138,7 @@ fn on_others(server: &Served) -> impl Iterator<Item = Row> + '_ {
 fn idle(server: &Served) -> impl Iterator<Item = Row> {
     let row = Row {
         what: format!("tokio {} memory of an idle connection, KiB", server.protocol()),
-        found: load::idle_kib(server),
+        found: idle::kib_for_each(server),
         bound: Bound::AtMost(40.0),
     };
     (!server.is_http2()).then_some(row).into_iter()
@@ -143,6 +157,10 @@ fn print(row: &Row) -> bool {
     let (within, sign, bound) = match row.bound {
         Bound::AtMost(most) => (found <= most, "at most", most),
         Bound::AtLeast(least) => (found >= least, "at least", least),
+        Bound::None => {
+            println!("{:<60} {found:>7.2}", row.what);
+            return true;
+        }
     };
     let mark = if within { "" } else { "  MISSED" };
     println!("{:<60} {found:>7.2}  {sign} {bound}{mark}", row.what);

@@ -1,8 +1,10 @@
-//! The server that is called: hyper, in a process of its own.
+//! The server that is called: hyper, in a process or on a thread of its own.
 
 use core::convert::Infallible;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, ExitCode, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -50,13 +52,23 @@ impl Drop for Served {
     }
 }
 
-/// Serves until the process is killed.
-pub(crate) fn serve(protocol: &str) -> ExitCode {
+/// Serves until the process is killed, and prints the URL.
+pub(crate) fn serve_until_killed(protocol: &str) -> ExitCode {
+    serve(protocol == "http2", |url| println!("{url}"))
+}
+
+/// Serves on a thread of its own until the process ends; the URL.
+pub(crate) fn in_a_thread(http2: bool) -> String {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || serve(http2, |url| tell.send(url).unwrap()));
+    told.recv().unwrap()
+}
+
+fn serve(http2: bool, tell: impl FnOnce(String)) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let http2 = protocol == "http2";
     runtime.block_on(async move {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        println!("http://{}/thirteen", listener.local_addr().unwrap());
+        tell(format!("http://{}/thirteen", listener.local_addr().unwrap()));
         loop {
             let (socket, _) = listener.accept().await.unwrap();
             socket.set_nodelay(true).unwrap();
