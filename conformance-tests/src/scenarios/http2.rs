@@ -332,6 +332,7 @@ fn bodies() -> Vec<Scenario> {
             .call(Call::get("/").then(is(FailureKind::ReadTimeout, delivery)).then(200))
             .sees_connections(2)
     };
+    let part_of_a_head = vec![Step::Send(vec![Frame::headers([(":status", "200")]).unfinished()])];
     vec![
         row(
             "body-reset",
@@ -355,6 +356,7 @@ fn bodies() -> Vec<Scenario> {
         row("body-closed", vec![Step::Close], FailureKind::Truncated),
         row("body-silent", vec![await_close()], FailureKind::ReadTimeout),
         lost("connection-lost", vec![], Delivery::Unknown),
+        lost("connection-lost-in-a-head", part_of_a_head, Delivery::Unknown),
         lost("connection-lost-in-a-body", half(vec![]), Delivery::Answered),
         scenario("body-in-pieces", &["R-T-2"], "one that comes steadily is in time")
             .origin(Script::requests(vec![vec![
