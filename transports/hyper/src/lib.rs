@@ -78,9 +78,9 @@
 //! What a request costs with many in flight is less its instructions than how many of them are not
 //! in the processor's first cache: bare hyper's task reads for all connections, then its callers run,
 //! then it writes for all, while here each request goes its whole way at once. To ask the system of
-//! each connection before it is used again was 0.05 to 0.1 of it; where others are in flight tokio's
-//! reactor is asked instead, once for all of them ([`Runtime::reactor_turn`]). To ask nobody would be
-//! worth some 0.03 more, and lose requests that may not be sent again.
+//! each connection before it is used again was 0.05 to 0.1 of it; where others are in flight on one
+//! thread, tokio's reactor is asked instead, once for all of them ([`Runtime::reactor_turn`]). To ask
+//! nobody would be worth some 0.03 more, and lose requests that may not be sent again.
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).

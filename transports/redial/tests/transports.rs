@@ -49,14 +49,34 @@ fn one_that_was_not_built_says_so() {
 
 #[cfg(feature = "blocking")]
 mod blocking {
+    use core::iter;
+    use std::io;
+
     use super::*;
+
+    /// More than a task of tokio's may do in a turn.
+    const CALLS: usize = 150;
+    const LARGE: usize = 8 << 20;
+
+    fn server() -> FaultServer {
+        let ok = Reply::status(200).body("ok");
+        let retried = Reply::status(503).body("busy");
+        let large = Reply::status(200).body(vec![b'x'; LARGE]);
+        let replies = iter::once(retried).chain(iter::repeat_n(ok, CALLS)).chain([large]);
+        FaultServer::start(Script::replies(replies)).unwrap()
+    }
 
     fn call(kind: TransportKind) {
         let server = server();
         let client = redial::blocking::client(kind).unwrap().policy(quick()).build().unwrap();
-        let response = client.get(server.url("/")).send().unwrap();
-        assert_eq!((response.text().as_ref(), response.attempts().len()), ("ok", 2), "{kind}");
-        drop(client);
+        for attempts in iter::once(2).chain(iter::repeat_n(1, CALLS - 1)) {
+            let response = client.get(server.url("/")).send().unwrap();
+            let answer = (response.text(), response.attempts().len());
+            assert_eq!(answer, ("ok".into(), attempts), "{kind}");
+        }
+        let mut large = client.get(server.url("/")).send_streaming().unwrap();
+        assert_eq!(io::copy(&mut large, &mut io::sink()).unwrap(), LARGE as u64, "{kind}");
+        drop((client, large));
         server.finish().unwrap();
     }
 

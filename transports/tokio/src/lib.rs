@@ -13,7 +13,10 @@
 mod background;
 mod socket;
 
+use core::future::{Future, poll_fn};
+use core::mem;
 use core::net::SocketAddr;
+use core::task::Poll;
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -25,7 +28,7 @@ use redial_client::{
 use redial_engine::Timestamp;
 use redial_hyper::{Hyper, Runtime};
 use tokio::net::TcpStream;
-use tokio::runtime::{Handle, TryCurrentError};
+use tokio::runtime::{Handle, RuntimeFlavor, TryCurrentError};
 use tokio::time::Instant;
 
 use self::background::Background;
@@ -136,14 +139,28 @@ impl Runtime for Tokio {
     }
 
     fn yield_now(&self) -> BoxFuture<'static, ()> {
-        self.reactor_turn().unwrap_or_else(|| Box::pin(core::future::ready(())))
+        self.reactor_turn().unwrap_or_else(|| Box::pin(turn()))
     }
 
+    /// On a current-thread runtime alone, whose reactor runs only between tasks: what came while the
+    /// thread was busy is told only then. Where there are more threads, another one of them waits for
+    /// it; and from outside the runtime, or inside a task that blocks its thread, the turn would not
+    /// come.
     fn reactor_turn(&self) -> Option<BoxFuture<'static, ()>> {
-        // On a current-thread runtime the reactor runs only between tasks: what came while the
-        // thread was busy is read only after this. From outside, it would wait for another runtime,
-        // and where a blocking call holds that up, for ever.
         let inside = Handle::try_current().is_ok_and(|here| here.id() == self.handle.id());
-        inside.then(|| -> BoxFuture<'static, ()> { Box::pin(tokio::task::yield_now()) })
+        let alone = self.handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        (inside && alone).then(|| -> BoxFuture<'static, ()> { Box::pin(tokio::task::yield_now()) })
     }
+}
+
+/// A turn for the other tasks, which comes also where the one that waits for it blocks its thread.
+fn turn() -> impl Future<Output = ()> + Send {
+    let mut waited = false;
+    poll_fn(move |context| {
+        if mem::replace(&mut waited, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
 }

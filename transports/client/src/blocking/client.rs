@@ -37,6 +37,10 @@ macro_rules! methods {
 impl Client {
     /// A blocking client over an async one, and whatever keeps the threads of its transport
     /// running: it is dropped with the last clone, call and response of this client.
+    ///
+    /// Calls must not be made by a task of the very runtime that the transport lives on: what the call
+    /// waits for may be that task's own thread to do. The transports' own blocking clients live on a
+    /// thread of theirs, and may be called from anywhere.
     pub fn from_parts(client: crate::Client, guard: impl Send + Sync + 'static) -> Self {
         Self { inner: client, guard: Arc::new(guard) }
     }

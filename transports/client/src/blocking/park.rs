@@ -13,7 +13,7 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let parked = Arc::new(Parked { thread: thread::current(), woken: AtomicBool::new(false) });
     let waker = Waker::from(Arc::clone(&parked));
     let mut context = Context::from_waker(&waker);
-    let mut future = pin!(future);
+    let mut future = pin!(unbudgeted(future));
     loop {
         if let Poll::Ready(value) = future.as_mut().poll(&mut context) {
             return value;
@@ -23,6 +23,21 @@ pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
             thread::park();
         }
     }
+}
+
+/// The same future, which tokio does not make wait.
+///
+/// A task of tokio's may do so much in a turn, and what it does beyond that is put off until its
+/// next one. For a blocking call inside such a task there is none: its channels and sockets, which
+/// hyper brings along on any runtime, would be silent for ever.
+#[cfg(feature = "beside-tokio")]
+fn unbudgeted<T>(future: impl Future<Output = T>) -> impl Future<Output = T> {
+    tokio::task::unconstrained(future)
+}
+
+#[cfg(not(feature = "beside-tokio"))]
+const fn unbudgeted<F>(future: F) -> F {
+    future
 }
 
 struct Parked {
