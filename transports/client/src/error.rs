@@ -45,6 +45,12 @@ impl Error {
         Self::new(FailureKind::InvalidRequest, Some(source.into()))
     }
 
+    /// The call was given up half way, because what carries it out does not run.
+    pub(crate) fn stalled(source: impl Into<BoxError>) -> Self {
+        let failure = Failure::new(FailureKind::Other, Delivery::Unknown);
+        Self::of_transport(TransportError::with_source(failure, source))
+    }
+
     pub(crate) fn of_status(status: StatusCode) -> Self {
         Self::of(What::Status(status), None)
     }

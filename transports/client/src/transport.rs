@@ -2,7 +2,7 @@
 
 use core::error::Error as StdError;
 use core::fmt;
-use core::future::Future;
+use core::future::{self, Future};
 use core::pin::Pin;
 use core::time::Duration;
 
@@ -52,6 +52,15 @@ pub trait Transport: Send + Sync + 'static {
 
     /// What its connections are doing now, and have done so far (R-P-9).
     fn pool(&self) -> PoolFigures;
+
+    /// Completes when whatever carries out this transport's work has had a turn, or will have none
+    /// any more. Ready at once by default, which is right where that is a thread of its own.
+    ///
+    /// A blocking call that waits for long asks for it: inside a task of the runtime that the
+    /// transport lives on, it may be itself what that waits for (R-C-7).
+    fn turn(&self) -> BoxFuture<'static, ()> {
+        Box::pin(future::ready(()))
+    }
 
     /// Closes idle connections now, and every other when its exchange ends: none is kept from here
     /// on. Exchanges are still served, because a call that is under way may have to be retried; to

@@ -143,6 +143,13 @@ impl<R: Runtime> Connections<R> {
             {
                 continue;
             }
+            // To be asked may have cost a turn, which takes as long as the other tasks do.
+            if let Ok(_) = &result
+                && let Some(cutoff) = exchange.cutoff
+                && self.runtime.now() >= cutoff.at
+            {
+                result = Err(TransportError::unsent(cutoff.kind()));
+            }
             self.watch.served(&exchange.origin, &result);
             return result;
         }

@@ -10,7 +10,7 @@ use redial_client::{
 };
 use redial_engine::Timestamp;
 
-use crate::connections::Connections;
+use crate::connections::{Connections, End};
 use crate::exchange;
 use crate::runtime::Runtime;
 
@@ -59,8 +59,26 @@ impl<R: Runtime> Transport for HyperTransport<R> {
         self.connections.figures()
     }
 
+    fn turn(&self) -> BoxFuture<'static, ()> {
+        let come = Arc::new(End::default());
+        let turn = Turn(Arc::clone(&come));
+        self.connections.runtime().spawn(Box::pin(async move { drop(turn) }));
+        Box::pin(async move { come.wait().await })
+    }
+
     fn close(&self) {
         self.connections.shut_down();
+    }
+}
+
+/// A turn that a runtime is to have: it has come when this is dropped, also by one that is shut down.
+struct Turn(Arc<End>);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        if let Some(waiting) = self.0.set() {
+            waiting.wake();
+        }
     }
 }
 

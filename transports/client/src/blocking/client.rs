@@ -7,7 +7,8 @@ use http::Method;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 use redial_engine::{Budget, HintRules, Policy, ReplayRules, Timestamp};
 
-use super::{Guard, RequestBuilder, settings};
+use super::link::{Guard, Link};
+use super::{RequestBuilder, settings};
 use crate::body::Body;
 use crate::builder::BuildError;
 #[cfg(feature = "serde")]
@@ -38,9 +39,10 @@ impl Client {
     /// A blocking client over an async one, and whatever keeps the threads of its transport
     /// running: it is dropped with the last clone, call and response of this client.
     ///
-    /// Calls must not be made by a task of the very runtime that the transport lives on: what the call
-    /// waits for may be that task's own thread to do. The transports' own blocking clients live on a
-    /// thread of theirs, and may be called from anywhere.
+    /// The transports' own blocking clients live on a thread of theirs, and may be called from
+    /// anywhere. A transport on a runtime of the caller's is to be called from outside of it: inside
+    /// one of its tasks, what a call waits for may be that task's own thread to do. Where no other
+    /// thread does it, the call fails after some 6 s, with an error that says why (R-C-7).
     pub fn from_parts(client: crate::Client, guard: impl Send + Sync + 'static) -> Self {
         Self { inner: client, guard: Arc::new(guard) }
     }
@@ -58,7 +60,7 @@ impl Client {
     }
 
     fn wrap(&self, call: crate::RequestBuilder) -> RequestBuilder {
-        RequestBuilder::new(call, Arc::clone(&self.guard))
+        RequestBuilder::new(call, Link::new(&self.inner, &self.guard))
     }
 
     /// See [`Client::pool`](crate::Client::pool).

@@ -2,12 +2,14 @@
 //!
 //! A call parks its thread until it ends. That works on any thread. Inside an async task it works
 //! as well, because the transport lives on threads of its own; but it holds up that task's thread,
-//! so that a single-threaded executor stands still meanwhile.
+//! so that a single-threaded executor stands still meanwhile. A client whose transport lives on that
+//! very executor ([`Client::from_parts`]) waits for nothing then: its calls fail, and say so.
 //!
 //! A runtime's crate makes the [`ClientBuilder`], together with the threads that it needs. Only
 //! what differs is documented here: everything else links to its async twin.
 
 mod client;
+mod link;
 mod park;
 mod reader;
 mod request;
@@ -18,12 +20,6 @@ pub use request::RequestBuilder;
 pub use streaming::StreamingResponse;
 
 pub use crate::response::Response;
-
-use core::any::Any;
-use std::sync::Arc;
-
-/// What keeps the threads of a transport running: dropped when nobody needs them any more.
-type Guard = Arc<dyn Any + Send + Sync>;
 
 /// Methods that hand over to their async twins, so that neither names nor arguments drift apart.
 macro_rules! settings {

@@ -8,8 +8,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use redial_engine::{Policy, Replay, Timestamp};
 use serde::Serialize;
 
-use super::park::block_on;
-use super::{Guard, StreamingResponse, settings};
+use super::link::Link;
+use super::{StreamingResponse, settings};
 use crate::body::Body;
 use crate::error::Error;
 use crate::response::Response;
@@ -19,12 +19,12 @@ use crate::transport::Timeouts;
 #[must_use = "a call does nothing until it is sent"]
 pub struct RequestBuilder {
     inner: crate::RequestBuilder,
-    guard: Guard,
+    link: Link,
 }
 
 impl RequestBuilder {
-    pub(super) const fn new(inner: crate::RequestBuilder, guard: Guard) -> Self {
-        Self { inner, guard }
+    pub(super) const fn new(inner: crate::RequestBuilder, link: Link) -> Self {
+        Self { inner, link }
     }
 
     settings! { "RequestBuilder":
@@ -63,7 +63,7 @@ impl RequestBuilder {
     ///
     /// As of [`RequestBuilder::send`](crate::RequestBuilder::send).
     pub fn send(self) -> Result<Response, Error> {
-        block_on(self.inner.send())
+        self.link.block_on(self.inner.send())
     }
 
     /// Makes the call, and waits for the head of the response.
@@ -72,8 +72,8 @@ impl RequestBuilder {
     ///
     /// As of [`RequestBuilder::send_streaming`](crate::RequestBuilder::send_streaming).
     pub fn send_streaming(self) -> Result<StreamingResponse, Error> {
-        let response = block_on(self.inner.send_streaming())?;
-        Ok(StreamingResponse::new(response, self.guard))
+        let response = self.link.block_on(self.inner.send_streaming())?;
+        Ok(StreamingResponse::new(response, self.link))
     }
 }
 

@@ -7,8 +7,7 @@ use bytes::{Buf as _, Bytes};
 use http::{HeaderMap, StatusCode, Version};
 use redial_engine::Reason;
 
-use super::Guard;
-use super::park::block_on;
+use super::link::Link;
 use crate::error::Error;
 use crate::history::AttemptRecord;
 use crate::response::Response;
@@ -19,16 +18,16 @@ use crate::response::Response;
 /// It is read piece by piece, or as a [`Read`]er. The error of a reader has the call's [`Error`]
 /// inside, and is `TimedOut` where that is a timeout.
 pub struct StreamingResponse {
-    // Before the guard: its connection is closed while there is somebody to do it.
+    // Before the link: its connection is closed while there is somebody to do it.
     inner: crate::StreamingResponse,
     /// What was taken from the body, and not read yet.
     rest: Bytes,
-    _guard: Guard,
+    link: Link,
 }
 
 impl StreamingResponse {
-    pub(super) const fn new(inner: crate::StreamingResponse, guard: Guard) -> Self {
-        Self { inner, rest: Bytes::new(), _guard: guard }
+    pub(super) const fn new(inner: crate::StreamingResponse, link: Link) -> Self {
+        Self { inner, rest: Bytes::new(), link }
     }
 
     /// The status code.
@@ -65,7 +64,7 @@ impl StreamingResponse {
         if !self.rest.is_empty() {
             return Ok(Some(core::mem::take(&mut self.rest)));
         }
-        block_on(self.inner.chunk())
+        self.link.block_on(self.inner.chunk())
     }
 
     /// Reads into memory what was not read of the body yet.
@@ -74,7 +73,7 @@ impl StreamingResponse {
     ///
     /// As of [`StreamingResponse::buffer`](crate::StreamingResponse::buffer).
     pub fn buffer(self) -> Result<Response, Error> {
-        block_on(self.inner.with_first(self.rest).buffer())
+        self.link.block_on(self.inner.with_first(self.rest).buffer())
     }
 
     /// Reads into memory what was not read of the body yet: see [`StreamingResponse::buffer`].
@@ -112,15 +111,15 @@ impl StreamingResponse {
     /// As of
     /// [`StreamingResponse::error_for_status`](crate::StreamingResponse::error_for_status).
     pub fn error_for_status(self) -> Result<Self, Error> {
-        let Self { inner, rest, _guard } = self;
-        Ok(Self { inner: inner.error_for_status()?, rest, _guard })
+        let Self { inner, rest, link } = self;
+        Ok(Self { inner: inner.error_for_status()?, rest, link })
     }
 }
 
 impl Read for StreamingResponse {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.rest.is_empty() && !buffer.is_empty() {
-            match block_on(self.inner.chunk()) {
+            match self.link.block_on(self.inner.chunk()) {
                 Ok(Some(piece)) => self.rest = piece,
                 Ok(None) => return Ok(0),
                 Err(error) if error.is_timeout() => {

@@ -31,7 +31,7 @@ const QUIET: Duration = Duration::from_millis(1);
 /// The former is driven by whoever has the lease, the latter by a task of the connection's own.
 ///
 /// Dropping it half way closes the former, so that nothing out of step is ever used again (R-P-8),
-/// and leaves the latter: hyper resets the stream.
+/// and leaves the latter: hyper resets the stream. Before anything was sent it is only given back.
 pub(crate) struct Lease<R: Runtime> {
     connections: Arc<Connections<R>>,
     connection: ConnectionId,
@@ -41,6 +41,8 @@ pub(crate) struct Lease<R: Runtime> {
     /// Whether other requests were under way when it was given.
     busy: bool,
     since: Timestamp,
+    /// Whether a request was handed to the connection, or it was found unfit for one.
+    spent: bool,
     /// Whether the connection seems dead, and is to take no further request.
     distrusted: bool,
 }
@@ -70,7 +72,8 @@ impl<R: Runtime> Lease<R> {
         };
         shared.relay.attend();
         let connections = Arc::clone(connections);
-        Self { connections, connection, shared, hold, reused, busy, since, distrusted: false }
+        let (spent, distrusted) = (false, false);
+        Self { connections, connection, shared, hold, reused, busy, since, spent, distrusted }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -107,9 +110,16 @@ impl<R: Runtime> Lease<R> {
     /// a harmless record, such as a session ticket, but it may as well announce the end: another
     /// handshake costs less than a lost request.
     pub(super) async fn is_fit(&mut self) -> bool {
-        if !self.is_multiplexed() {
-            return self.is_quiet().await || self.peek() == Peeked::Nothing;
-        }
+        let fit = if self.is_multiplexed() {
+            self.can_be_shared().await
+        } else {
+            self.is_quiet().await || self.peek() == Peeked::Nothing
+        };
+        self.spent = !fit;
+        fit
+    }
+
+    async fn can_be_shared(&mut self) -> bool {
         if self.since.saturating_since(self.meter().last_activity()) < QUIET {
             return true;
         }
@@ -135,7 +145,6 @@ impl<R: Runtime> Lease<R> {
             return false;
         };
         turn.await;
-        self.since = self.runtime().now();
         self.shared.relay.is_listening()
     }
 
@@ -165,6 +174,7 @@ impl<R: Runtime> Lease<R> {
         &mut self,
         request: Request<Upload<R>>,
     ) -> Result<impl Future<Output = Sent<R>> + use<R>, TransportError> {
+        self.spent = true;
         match &mut self.hold {
             Hold::Whole(connection) => Ok(Either::Left(connection.send(request))),
             Hold::Stream(sender) => Ok(Either::Right(sender.try_send_request(request))),
@@ -235,9 +245,12 @@ impl<R: Runtime> Lease<R> {
 
     /// The response has ended: the connection is free as soon as hyper is ready for the next.
     pub(crate) fn give_back(mut self) {
-        if redial_engine::planted!(NeverReused) {
-            return;
+        if !redial_engine::planted!(NeverReused) {
+            self.release();
         }
+    }
+
+    fn release(&mut self) {
         if let Hold::Whole(connection) = &self.hold
             && !connection.is_ready()
         {
@@ -249,11 +262,6 @@ impl<R: Runtime> Lease<R> {
             Hold::Stream(_) => self.leave_stream(),
             Hold::Nothing => {}
         }
-    }
-
-    /// Nothing was sent: the connection is as free as it was.
-    pub(super) fn give_back_unused(self) {
-        self.give_back();
     }
 
     fn park(&self, connection: Box<Sequential<R>>) {
@@ -307,6 +315,7 @@ impl<R: Runtime> Lease<R> {
 impl<R: Runtime> Drop for Lease<R> {
     fn drop(&mut self) {
         match self.hold {
+            Hold::Whole(_) if !self.spent => self.release(),
             Hold::Whole(_) | Hold::Kept => self.close(),
             Hold::Stream(_) => self.leave_stream(),
             Hold::Nothing => {}

@@ -1,15 +1,22 @@
 //! Waiting for a connection.
 
+use core::error::Error;
+use core::fmt;
 use core::future::poll_fn;
 use core::task::{Context, Poll};
+use core::time::Duration;
 use std::sync::Arc;
 
 use redial_client::{BoxFuture, Exchange, TransportError};
-use redial_engine::{Cutoff, FailureKind, Timestamp};
+use redial_engine::{Cutoff, Delivery, Failure, FailureKind, Timestamp};
 
 use crate::connections::{Connections, Grant, Lease, Progress, Waiting};
 use crate::pool::{WaiterId, Withdrawal};
 use crate::runtime::Runtime;
+
+/// For how much longer than the connect timeout a connection is waited for: its own task is to say
+/// what became of it, and is silent only where nobody runs it.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// A request's place in the queue. Dropping it leaves the queue.
 pub(super) struct Queue<R: Runtime> {
@@ -17,8 +24,18 @@ pub(super) struct Queue<R: Runtime> {
     waiter: WaiterId,
     /// Until when the request may wait for a slot.
     pool_until: Timestamp,
+    connect_timeout: Duration,
+    /// Until when it may wait for the connection that is being opened for it.
+    opened_until: Option<Timestamp>,
     cutoff: Option<Cutoff>,
     ended: bool,
+}
+
+/// What limits a wait, as it is.
+struct Limit {
+    until: Timestamp,
+    kind: FailureKind,
+    why: Withdrawal,
 }
 
 impl<R: Runtime> Queue<R> {
@@ -34,8 +51,15 @@ impl<R: Runtime> Queue<R> {
             state.waiting.push_back(Waiting { id, progress, connect_timeout, waker: None });
             waiter
         });
-        let pool_until = now.checked_add(timeouts.pool).unwrap_or(Timestamp::MAX);
-        Self { connections: Arc::clone(connections), waiter, pool_until, cutoff, ended: false }
+        Self {
+            connections: Arc::clone(connections),
+            waiter,
+            pool_until: now.checked_add(timeouts.pool).unwrap_or(Timestamp::MAX),
+            connect_timeout: timeouts.connect,
+            opened_until: None,
+            cutoff,
+            ended: false,
+        }
     }
 
     /// Waits for the connection, for as long as the exchange's limits allow.
@@ -50,7 +74,7 @@ impl<R: Runtime> Queue<R> {
                     return Poll::Ready(result);
                 }
                 // What limits the wait changes while it lasts.
-                let (until, kind, why) = self.limit();
+                let Limit { until, kind, why } = self.limit();
                 let armed = timer.take().filter(|(at, _)| *at == until);
                 let (_, sleep) =
                     timer.insert(armed.unwrap_or_else(|| (until, runtime.sleep_until(until))));
@@ -92,16 +116,30 @@ impl<R: Runtime> Queue<R> {
         Lease::new(&self.connections, grant, self.connections.runtime.now())
     }
 
-    /// Until when the wait may last as it is, what kind of failure it is to wait for longer, and
-    /// why the request is then withdrawn.
+    /// What limits the wait as it is.
     ///
     /// The pool timeout is for the queue: opening a connection has a timeout of its own.
-    fn limit(&self) -> (Timestamp, FailureKind, Withdrawal) {
-        let pool = (self.pool_until, FailureKind::PoolTimeout, Withdrawal::PoolTimeout);
-        let never = (Timestamp::MAX, FailureKind::Other, Withdrawal::Dropped);
-        let cut = |cutoff: Cutoff| (cutoff.at, cutoff.kind(), Withdrawal::Dropped);
-        let cut = self.cutoff.map_or(never, cut);
-        if self.is_queued() && pool.0 <= cut.0 { pool } else { cut }
+    fn limit(&mut self) -> Limit {
+        let dropped = |until, kind| Limit { until, kind, why: Withdrawal::Dropped };
+        let own = if self.is_queued() {
+            self.opened_until = None;
+            let (until, kind) = (self.pool_until, FailureKind::PoolTimeout);
+            Limit { until, kind, why: Withdrawal::PoolTimeout }
+        } else {
+            dropped(self.opened_until(), FailureKind::ConnectTimeout)
+        };
+        match self.cutoff {
+            Some(cutoff) if cutoff.at < own.until => dropped(cutoff.at, cutoff.kind()),
+            Some(_) | None => own,
+        }
+    }
+
+    /// Until when to wait for a connection that is being opened, from when that was first seen.
+    fn opened_until(&mut self) -> Timestamp {
+        *self.opened_until.get_or_insert_with(|| {
+            let longest = self.connect_timeout.saturating_add(GRACE);
+            self.connections.runtime.now().checked_add(longest).unwrap_or(Timestamp::MAX)
+        })
     }
 
     /// Whether it waits for a slot, or for a connection that others wait for too.
@@ -113,6 +151,10 @@ impl<R: Runtime> Queue<R> {
     fn withdraw(&mut self, why: Withdrawal, kind: FailureKind) -> Result<Lease<R>, TransportError> {
         match self.leave(why) {
             Some(lease) => Ok(lease),
+            None if kind == FailureKind::ConnectTimeout => {
+                let failure = Failure::new(kind, Delivery::Unsent);
+                Err(TransportError::with_source(failure, NotRun))
+            }
             None => Err(TransportError::unsent(kind)),
         }
     }
@@ -133,10 +175,24 @@ impl<R: Runtime> Queue<R> {
 
 impl<R: Runtime> Drop for Queue<R> {
     fn drop(&mut self) {
-        if !self.ended
-            && let Some(lease) = self.leave(Withdrawal::Dropped)
-        {
-            lease.give_back_unused();
+        if !self.ended {
+            // A connection that it was given meanwhile is given back unused.
+            let _ = self.leave(Withdrawal::Dropped);
         }
     }
 }
+
+/// The task that opens a connection has not said what became of it.
+#[derive(Debug)]
+struct NotRun;
+
+impl fmt::Display for NotRun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the runtime did not run the task that opens it: \
+             run the executor that the transport was given, and block none of its threads",
+        )
+    }
+}
+
+impl Error for NotRun {}

@@ -27,6 +27,7 @@ on_each_runtime![
     a_connection_that_never_stands_trips_the_connect_timeout,
     a_call_timeout_ends_a_connect_that_never_does,
     a_client_dropped_while_it_connects_gives_up_the_connect,
+    a_call_that_ends_before_it_is_sent_keeps_its_connection,
 ];
 
 /// What R-T-7 allows.
@@ -190,4 +191,38 @@ async fn a_client_dropped_while_it_connects_gives_up_the_connect(on: On) {
     let left = log.connections().iter().find(|one| one.closed != Some(Closing::ByPeer));
     assert_eq!(left, None);
     assert_eq!(log.connections().len(), 0, "nobody waits for it");
+}
+
+/// With another under way, the reactor is asked of an idle connection first, which may take long.
+async fn a_call_that_ends_before_it_is_sent_keeps_its_connection(on: On) {
+    let server = requests(vec![
+        vec![Step::Pause(Duration::from_millis(100)), ok().step()],
+        vec![Step::AwaitClose { within: SOON }],
+        vec![ok().step()],
+    ]);
+    let runtime = on.runtime().taking_turns_of(Duration::from_millis(200));
+    let client = Client::builder(Hyper::on(runtime)).build().unwrap();
+    let first = on.spawn(client.get(server.url("/first")).send());
+    until(|| client.pool().in_use == 1).await;
+    let slow = on.spawn(client.get(server.url("/slow")).send());
+    until(|| client.pool().opened_total == 2).await;
+    assert_eq!(first.await.unwrap().status(), 200);
+    until(|| client.pool().idle == 1).await;
+
+    let dropped = on.spawn(client.get(server.url("/dropped")).send());
+    until(|| client.pool().in_use == 2).await;
+    drop(dropped);
+    assert!(until(|| client.pool().idle == 1).await < AT_ONCE);
+
+    let late = client.get(server.url("/late")).timeout(Duration::from_millis(50)).send().await;
+    assert_eq!(late.unwrap_err().kind(), FailureKind::Deadline, "R-T-5");
+    assert_eq!((client.pool().idle, client.pool().opened_total), (1, 2));
+
+    assert_eq!(client.get(server.url("/last")).send().await.unwrap().status(), 200);
+    assert_eq!(client.pool().opened_total, 2, "it went over the same connection");
+    drop(slow);
+    let log = finish(server).await;
+    let mut targets: Vec<_> = log.requests().iter().map(|request| &*request.target).collect();
+    targets.sort_unstable();
+    assert_eq!(targets, ["/first", "/last", "/slow"]);
 }

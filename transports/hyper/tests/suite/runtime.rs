@@ -50,12 +50,21 @@ pub(crate) struct TestRuntime {
     addresses: Option<Arc<[SocketAddr]>>,
     /// Whether a peer that has said something takes nothing more.
     answers_and_goes: bool,
+    /// How long a turn of the reactor's takes, where that is not left to the runtime.
+    turn: Option<Duration>,
 }
 
 impl TestRuntime {
     pub(crate) fn new(base: Base) -> Self {
         let (sockets, tasks) = (Arc::default(), Arc::default());
-        Self { base, sockets, tasks, slow: None, addresses: None, answers_and_goes: false }
+        let (slow, addresses, answers_and_goes, turn) = (None, None, false, None);
+        Self { base, sockets, tasks, slow, addresses, answers_and_goes, turn }
+    }
+
+    /// Tasks that take long hold up the reactor.
+    pub(crate) fn taking_turns_of(mut self, length: Duration) -> Self {
+        self.turn = Some(length);
+        self
     }
 
     /// Connecting to this address takes so long.
@@ -138,6 +147,13 @@ impl Runtime for TestRuntime {
 
     fn yield_now(&self) -> BoxFuture<'static, ()> {
         each!(&self.base, runtime => runtime.yield_now())
+    }
+
+    fn reactor_turn(&self) -> Option<BoxFuture<'static, ()>> {
+        match self.turn {
+            Some(length) => Some(Box::pin(sleep(length))),
+            None => each!(&self.base, runtime => runtime.reactor_turn()),
+        }
     }
 }
 
