@@ -57,11 +57,10 @@ fn about(subject: &Subject, declaration: &Declaration, scenarios: &[Arc<Scenario
 ///
 /// ```no_run
 /// use redial_conformance::{Play, PlayError, Seen, Subject};
-/// # fn my_builder() -> redial_client::ClientBuilder { unimplemented!() }
-/// # fn block_on<T>(future: impl Future<Output = T>) -> T { unimplemented!() }
 ///
+/// // Where your own transport has its place.
 /// fn play(play: Play) -> Result<Seen, PlayError> {
-///     Ok(block_on(play.with(my_builder()))?)
+///     Ok(smol::block_on(play.with(redial_smol::client()))?)
 /// }
 ///
 /// redial_conformance::conformance!(Subject::new("mine", play));

@@ -128,7 +128,7 @@ fn for_http1(request: &mut Request<Body>, origin: &Origin) {
         // hyper sends the length of every other body.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
-    let target = request.uri().path_and_query().cloned();
+    let target = core::mem::take(request.uri_mut()).into_parts().path_and_query;
     *request.uri_mut() = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
 

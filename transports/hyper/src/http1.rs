@@ -10,6 +10,7 @@ use hyper::client::conn::http1;
 use crate::exchange::Sent;
 use crate::io::MeteredIo;
 use crate::runtime::Runtime;
+use crate::timeouts::Timer;
 use crate::upload::Upload;
 
 /// An HTTP/1.1 connection, which serves one request at a time.
@@ -18,6 +19,8 @@ use crate::upload::Upload;
 pub(crate) struct Sequential<R: Runtime> {
     driver: http1::Connection<MeteredIo<R>, Upload<R>>,
     sender: http1::SendRequest<Upload<R>>,
+    /// The timer of the exchange before, for the next one.
+    pub(crate) timer: Option<Timer>,
 }
 
 impl<R: Runtime> Sequential<R> {
@@ -26,7 +29,7 @@ impl<R: Runtime> Sequential<R> {
         let mut builder = http1::Builder::new();
         builder.max_header_size(max_head);
         let (sender, driver) = builder.handshake(io).await?;
-        Ok(Box::new(Self { driver, sender }))
+        Ok(Box::new(Self { driver, sender, timer: None }))
     }
 
     /// Hands a request to hyper, which sends it as the connection is driven.

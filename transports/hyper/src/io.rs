@@ -12,6 +12,7 @@ use redial_engine::Timestamp;
 
 use crate::classify::is_reset;
 use crate::runtime::Runtime;
+use crate::stream::Stream;
 use crate::wire::Wire;
 
 /// How much is read at a time while little comes.
@@ -151,12 +152,12 @@ impl Meter {
     }
 
     fn read(&self, bytes: usize, now: Timestamp) {
-        self.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
+        add(&self.bytes_in, bytes);
         self.last_in.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     fn wrote(&self, bytes: usize, now: Timestamp) {
-        self.bytes_out.fetch_add(bytes as u64, Ordering::Relaxed);
+        add(&self.bytes_out, bytes);
         self.last_out.store(now.as_nanos(), Ordering::Relaxed);
         self.unblocked();
     }
@@ -177,6 +178,12 @@ impl Meter {
         let seen = if refused { SocketError::Refused } else { SocketError::Io(error.kind()) };
         let _ = self.error.set(seen);
     }
+}
+
+/// Counts on. Whoever has the socket is the only one who does, and so need not lock the bus for it.
+fn add(counter: &AtomicU64, bytes: usize) {
+    let counted = counter.load(Ordering::Relaxed).wrapping_add(bytes as u64);
+    counter.store(counted, Ordering::Relaxed);
 }
 
 /// A socket as hyper wants it, metered.
@@ -233,15 +240,26 @@ impl<R: Runtime> MeteredIo<R> {
         self
     }
 
-    /// What became of a write of so many bytes.
-    fn written(
+    /// Writes, of so many bytes what the socket takes.
+    fn write(
         &mut self,
-        result: Poll<io::Result<usize>>,
+        context: &Context<'_>,
         length: usize,
+        write: impl FnOnce(Pin<&mut Stream<R::Socket>>, &mut Context<'_>) -> Poll<io::Result<usize>>,
     ) -> Poll<io::Result<usize>> {
+        if self.deaf {
+            return Poll::Ready(Ok(length));
+        }
+        let mut flushed = false;
+        let result = self.wire.poll(context, |mut socket, context| {
+            let written = write(socket.as_mut(), context);
+            // hyper flushes next, and most sockets hold nothing back.
+            flushed = written.is_ready() && socket.flushes_at_once(context);
+            written
+        });
         match &result {
             Poll::Ready(Ok(bytes)) => {
-                self.unflushed = true;
+                self.unflushed = !flushed;
                 self.meter.wrote(*bytes, self.runtime.now());
             }
             Poll::Ready(Err(error)) => {
@@ -305,12 +323,8 @@ impl<R: Runtime> Write for MeteredIo<R> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        if this.deaf {
-            return Poll::Ready(Ok(bytes.len()));
-        }
-        let result = this.wire.poll(context, |socket, context| socket.poll_write(context, bytes));
-        this.written(result, bytes.len())
+        self.get_mut()
+            .write(context, bytes.len(), |socket, context| socket.poll_write(context, bytes))
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -322,14 +336,9 @@ impl<R: Runtime> Write for MeteredIo<R> {
         context: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
         let length = bytes.iter().map(|bytes| bytes.len()).sum();
-        if this.deaf {
-            return Poll::Ready(Ok(length));
-        }
-        let result =
-            this.wire.poll(context, |socket, context| socket.poll_write_vectored(context, bytes));
-        this.written(result, length)
+        self.get_mut()
+            .write(context, length, |socket, context| socket.poll_write_vectored(context, bytes))
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -68,7 +68,10 @@ impl Relay {
 
     /// Whoever waited attends to the connection now, or somebody else does.
     pub(crate) fn attend(&self) {
-        self.shared.state.swap(NOBODY, Ordering::AcqRel);
+        // Mostly it is attended to already, and to look costs less than to say so.
+        if self.shared.state.load(Ordering::Acquire) != NOBODY {
+            self.shared.state.swap(NOBODY, Ordering::AcqRel);
+        }
     }
 
     /// An exchange has attended to it, and waits from here on.

@@ -52,8 +52,8 @@ impl<R: Runtime> Reading<R> {
         let fit = self.in_step && self.watch.is_uploaded();
         // One whose peer is lost has answered its last.
         let fit = |lease: &Lease<R>| fit && lease.meter().error().is_none();
-        if let Some(lease) = self.lease.take().filter(fit) {
-            self.watch.leave_timer(&lease);
+        if let Some(mut lease) = self.lease.take().filter(fit) {
+            self.watch.leave_timer(&mut lease);
             lease.give_back();
         }
     }

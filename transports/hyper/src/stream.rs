@@ -24,6 +24,17 @@ impl<S: Socket> Stream<S> {
             Self::Tls(stream) => stream.get_ref().0.peek(),
         }
     }
+
+    /// Flushes, where that takes no time; whether it did. With TLS on it there may be a record to be
+    /// sent.
+    pub(crate) fn flushes_at_once(self: Pin<&mut Self>, context: &mut Context<'_>) -> bool {
+        match self.get_mut() {
+            Self::Plain(socket) => {
+                matches!(Pin::new(socket).poll_flush(context), Poll::Ready(Ok(())))
+            }
+            Self::Tls(_) => false,
+        }
+    }
 }
 
 /// Calls the same method of either.

@@ -13,25 +13,26 @@ use crate::io::Meter;
 use crate::runtime::Runtime;
 use crate::upload::{Phase, Progress};
 
-/// Timers of a connection that no exchange needs just now.
-///
-/// Each fires some time and finds nobody waiting; until then the next exchange may have it, and
-/// saves what a timer costs. It may fire too early for that one, which then arms another.
+/// Timers of a shared connection that no exchange needs just now.
 #[derive(Default)]
 pub(crate) struct Timers(Mutex<Vec<Timer>>);
 
 /// A timer, and when it fires.
-struct Timer {
+///
+/// One that no exchange needs any more fires some time and finds nobody waiting; until then the
+/// connection's next exchange may have it, and saves what a timer costs. It may fire too early for
+/// that one, which then arms another.
+pub(crate) struct Timer {
     at: Timestamp,
     sleep: BoxFuture<'static, ()>,
 }
 
 impl Timers {
-    fn take(&self) -> Option<Timer> {
+    pub(crate) fn take(&self) -> Option<Timer> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    fn put(&self, timer: Timer) {
+    pub(crate) fn put(&self, timer: Timer) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(timer);
     }
 }
@@ -70,7 +71,7 @@ enum Waiting {
 impl Watch {
     /// Watches an exchange that begins now.
     pub(crate) fn new<R: Runtime>(
-        lease: &Lease<R>,
+        lease: &mut Lease<R>,
         upload: Progress,
         timeouts: Timeouts,
         cutoff: Option<Cutoff>,
@@ -78,15 +79,15 @@ impl Watch {
     ) -> Self {
         let Timeouts { read, write, .. } = timeouts;
         let shared = lease.is_multiplexed();
-        let timer = lease.shared().timers.take();
+        let timer = lease.take_timer();
         let waiting = Waiting::FromNow;
         Self { upload, read, write, cutoff, shared, began: now, waiting, timer, grace: None }
     }
 
     /// Leaves the timer to the connection's next exchange.
-    pub(crate) fn leave_timer<R: Runtime>(&mut self, lease: &Lease<R>) {
+    pub(crate) fn leave_timer<R: Runtime>(&mut self, lease: &mut Lease<R>) {
         if let Some(timer) = self.timer.take() {
-            lease.shared().timers.put(timer);
+            lease.put_timer(timer);
         }
     }
 

@@ -1,7 +1,9 @@
 //! Requests a second: all stacks on tokio by turns in one process, with a server on a thread of its
-//! own.
+//! own, which shares one CPU with them. On two it is also the wake-ups between them that are measured,
+//! and whatever else the machine does.
 
 use redial_tokio::Tokio;
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 use tokio::runtime::Handle;
 
 use crate::load::{Load, Stack, Turns, tokio_runtime};
@@ -19,6 +21,7 @@ pub(crate) struct Speed {
 
 /// Measures with so many requests in flight.
 pub(crate) fn measure(http2: bool, in_flight: usize) -> Speed {
+    let _here = OneCpu::stay();
     let load = Load::of(Stack::Raw, http2, in_flight, server::in_a_thread(http2));
     tokio_runtime().block_on(async {
         if http2 {
@@ -45,4 +48,25 @@ async fn against<S: Slot>(raw: Vec<S>, load: &Load) -> Speed {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Keeps this thread, and those that it starts, on the last CPU that it may have, until it is dropped.
+struct OneCpu {
+    allowed: CpuSet,
+}
+
+impl OneCpu {
+    fn stay() -> Self {
+        let allowed = sched_getaffinity(None).unwrap();
+        let mut last = CpuSet::new();
+        last.set((0..CpuSet::MAX_CPU).rfind(|cpu| allowed.is_set(*cpu)).unwrap());
+        sched_setaffinity(None, &last).unwrap();
+        Self { allowed }
+    }
+}
+
+impl Drop for OneCpu {
+    fn drop(&mut self) {
+        sched_setaffinity(None, &self.allowed).unwrap();
+    }
 }

@@ -20,6 +20,7 @@ use crate::http1::Sequential;
 use crate::io::Meter;
 use crate::pool::ConnectionId;
 use crate::runtime::{Peeked, Runtime};
+use crate::timeouts::Timer;
 use crate::upload::Upload;
 
 /// For how long an HTTP/2 connection has to have been silent for its socket to be asked. One that
@@ -184,6 +185,24 @@ impl<R: Runtime> Lease<R> {
         }
     }
 
+    /// A timer that an exchange before has left, if there is one.
+    pub(crate) fn take_timer(&mut self) -> Option<Timer> {
+        match &mut self.hold {
+            Hold::Whole(connection) => connection.timer.take(),
+            Hold::Stream(_) => self.shared.timers.take(),
+            Hold::Kept | Hold::Nothing => None,
+        }
+    }
+
+    /// Leaves a timer to the connection's next exchange.
+    pub(crate) fn put_timer(&mut self, timer: Timer) {
+        match &mut self.hold {
+            Hold::Whole(connection) => connection.timer = Some(timer),
+            Hold::Stream(_) => self.shared.timers.put(timer),
+            Hold::Kept | Hold::Nothing => {}
+        }
+    }
+
     /// Attends to the connection, where nobody else does, and lets it do what it can.
     pub(crate) fn drive(&mut self) {
         if let Hold::Whole(connection) = &mut self.hold {
@@ -206,10 +225,10 @@ impl<R: Runtime> Lease<R> {
     }
 
     /// What to poll the parts of hyper with that belong to the exchange: who drives the connection
-    /// need not be woken by what that does.
-    pub(crate) fn waker<'a>(&'a self, context: &'a Context<'_>) -> &'a Waker {
+    /// polls them after each time, and need not be woken by what that does.
+    pub(crate) const fn waker<'a>(&self, context: &'a Context<'_>) -> &'a Waker {
         match &self.hold {
-            Hold::Whole(_) => self.shared.relay.waker(),
+            Hold::Whole(_) => Waker::noop(),
             Hold::Kept | Hold::Stream(_) | Hold::Nothing => context.waker(),
         }
     }

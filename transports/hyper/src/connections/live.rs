@@ -39,7 +39,7 @@ pub(crate) struct Shared<R: Runtime> {
     pub(super) closed: OnceLock<CloseReason>,
     /// How it came to take no more requests, where it did (HTTP/2).
     pub(super) ended: OnceLock<FailureKind>,
-    /// Timers that no exchange needs just now.
+    /// Timers that no exchange needs just now (HTTP/2).
     pub(crate) timers: Timers,
 }
 
