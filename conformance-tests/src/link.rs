@@ -96,6 +96,12 @@ impl Link {
         Ok(1)
     }
 
+    /// Takes bytes to be sent below TLS, which knows nothing of them.
+    pub(crate) fn write_below(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.flush()?;
+        self.wire.write(bytes)
+    }
+
     /// Ends the server's half.
     pub(crate) fn close_write(&mut self) {
         if let Some(tls) =

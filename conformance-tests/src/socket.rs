@@ -180,6 +180,24 @@ impl Socket {
         self.repeat(wait, Link::flush).map(drop)
     }
 
+    /// Sends a record that the client cannot open.
+    pub(crate) fn break_tls(&mut self, wait: Wait) -> Result<(), StepError> {
+        /// A header of application data (RFC 8446 5.1), and nothing that was ever sealed.
+        const RECORD: [u8; 37] = {
+            let mut record = [0x5a; 37];
+            [record[0], record[1], record[2], record[3], record[4]] = [23, 3, 3, 0, 32];
+            record
+        };
+        if self.tls().is_none() {
+            return Err(StepError::OutOfPlace);
+        }
+        if self.write_closed {
+            return Err(StepError::AfterClose);
+        }
+        // Less than a socket's buffer has room for, unless it is full.
+        self.repeat(wait, |link| link.write_below(&RECORD)).map(drop)
+    }
+
     /// How the client ended its half, as far as a read or a write has told.
     pub(crate) fn ended(&self) -> Option<Closing> {
         self.ended

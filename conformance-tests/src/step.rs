@@ -89,6 +89,11 @@ pub enum Step {
     /// In scripts by connection it comes before any other step of HTTP/2, and the steps that read
     /// requests and respond to them then do so in HTTP/2. Fails on what is no preface.
     Preface(Http2),
+    /// Breaks TLS: sends a record that no key of the connection's has sealed. The connection stays
+    /// open.
+    ///
+    /// Of no use without TLS; fails as [`Step::Write`] does.
+    BreakTls,
     /// Sends these frames.
     ///
     /// Fails as [`Step::Write`] does.
@@ -164,6 +169,7 @@ impl fmt::Display for Step {
             }
             Self::Flood { at_most, .. } => write!(f, "flood with up to {at_most} bytes"),
             Self::Preface(_) => f.write_str("begin HTTP/2"),
+            Self::BreakTls => f.write_str("break TLS"),
             Self::Send(frames) => {
                 f.write_str("send ")?;
                 list(f, frames)

@@ -137,6 +137,7 @@ impl Connection {
             | Step::WriteSlowly { .. }
             | Step::Flood { .. }
             | Step::Preface(_)
+            | Step::BreakTls
             | Step::Pause(_)
             | Step::Stall { .. }
             | Step::CloseWrite

@@ -195,6 +195,7 @@ impl Connection {
             Step::WriteSlowly { bytes, piece, gap } => self.write_slowly(bytes, *piece, *gap)?,
             Step::Flood { bytes, at_most } => self.flood(bytes, *at_most, patience)?,
             Step::Preface(manners) => self.begin_http2(manners, patience)?,
+            Step::BreakTls => self.socket.break_tls(patience)?,
             Step::Pause(length) => self.pause(*length)?,
             Step::Stall { at_most } => self.shared.wait(*at_most, Phase::Finishing),
             Step::AwaitClose { within } => {

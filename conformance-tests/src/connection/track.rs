@@ -153,6 +153,10 @@ impl Connection {
                 self.flood(bytes, *at_most, patience)?;
                 return Ok(Err(Turn::Done));
             }
+            Step::BreakTls => {
+                self.socket.break_tls(patience)?;
+                return Ok(Err(Turn::Done));
+            }
             Step::CloseWrite => {
                 self.socket.close_write();
                 return Ok(Err(Turn::Done));

@@ -75,6 +75,16 @@ fn reuse() -> Vec<Scenario> {
             "a server that says close is not asked again over that connection",
             vec![ok().header("connection", "close").step(), Step::Close],
         ),
+        scenario(
+            "close-said-by-the-caller",
+            &["R-P-8"],
+            "nor is one over which the request says close (RFC 9112 9.6)",
+        )
+        .origin(Script::replies([ok(), ok(), ok()]))
+        .call(Call::get("/").header("connection", "close").then(fresh(200)))
+        .call(Call::get("/").header("connection", "x, Close").then(fresh(200)))
+        .call(Call::get("/").then(fresh(200)))
+        .sees_connections(3),
         closing(
             "bytes-beyond-the-body",
             "a connection with bytes beyond the body is out of step",

@@ -3,13 +3,14 @@
 use redial_client::Protocol;
 use redial_engine::{Delivery, FailureKind, Reason};
 
-use super::{ok, reply, seconds, status};
+use super::{millis, ok, reply, seconds, status};
 use crate::{
-    Call, Certificate, Count, End, Handshake, Scenario, Script, Setup, Sighting, Step, Tls,
+    Call, Certificate, Count, End, Frame, Handshake, Reply, Scenario, Script, Setup, Sighting,
+    Step, Tls,
 };
 
 pub(super) fn all() -> Vec<Scenario> {
-    let groups = [trusted(), refused(), cut(), ended()];
+    let groups = [trusted(), refused(), cut(), ended(), broken()];
     groups.into_iter().flatten().collect()
 }
 
@@ -213,7 +214,7 @@ fn ended() -> Vec<Scenario> {
         .origin(
             Script::requests(vec![vec![
                 ok().header("connection", "close").step(),
-                Step::Pause(super::millis(100)),
+                Step::Pause(millis(100)),
                 Step::Close,
             ]])
             .secured(Tls::new(Certificate::Good).without_close_notify()),
@@ -230,4 +231,42 @@ fn ended() -> Vec<Scenario> {
         )
         .call(Call::get("/").then((FailureKind::Truncated, Delivery::Answered)).then(200)),
     ]
+}
+
+/// R-D-3: TLS that breaks after the handshake is a connection that breaks, wherever in an exchange it
+/// does, and no other request goes over what is left of it.
+fn broken() -> Vec<Scenario> {
+    let half = Reply::status(200).header("content-length", "10").body("half").raw();
+    let half = |http2: bool| {
+        if http2 {
+            let head = Frame::headers([(":status", "200"), ("content-length", "10")]);
+            Step::Send(vec![head, Frame::data("half")])
+        } else {
+            half.step()
+        }
+    };
+    let row = |name: &str, http2: bool, before: Vec<Step>, delivery| {
+        let breaking = [before, vec![Step::Pause(millis(50)), Step::BreakTls]];
+        let (protocol, offered) = if http2 { ("http2", "h2") } else { ("http1", "http/1.1") };
+        scenario(
+            format!("broken-{name}-{protocol}"),
+            &["R-D-3", "R-P-8"],
+            "TLS that breaks is a connection that breaks",
+        )
+        .origin(
+            Script::requests(vec![breaking.concat(), reply(&ok())])
+                .secured(Tls::new(Certificate::Good).alpn([offered])),
+        )
+        .call(Call::get("/").then((FailureKind::Reset, delivery)).then(200))
+        .sees_connections(2)
+    };
+    [false, true]
+        .into_iter()
+        .flat_map(|http2| {
+            [
+                row("before-a-head", http2, vec![], Delivery::Unknown),
+                row("in-a-body", http2, vec![half(http2)], Delivery::Answered),
+            ]
+        })
+        .collect()
 }

@@ -218,7 +218,9 @@ impl Player {
             Step::Close => self.end(Socket::close_in_order, Closing::ByServer),
             Step::CloseUnread => self.end(drop, Closing::ByServer),
             Step::Reset => self.end(Socket::reset, Closing::ResetByServer),
+            // Nothing secured is simulated.
             Step::Preface(_)
+            | Step::BreakTls
             | Step::Send(_)
             | Step::SendFlood { .. }
             | Step::AwaitReset { .. }

@@ -47,7 +47,7 @@ pub(crate) fn in_body(error: &hyper::Error, meter: &Meter) -> Failure {
         http2_kind(error, meter, FailureKind::Truncated)
     } else {
         match io_kind(error, meter) {
-            Some(kind) if is_reset(kind) => FailureKind::Reset,
+            Some(kind) if is_reset(kind) || is_of_tls(error) => FailureKind::Reset,
             Some(io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData) => {
                 FailureKind::RemoteProtocol
             }
@@ -136,7 +136,10 @@ fn http2_kind(error: &h2::Error, meter: &Meter, cut_off: FailureKind) -> Failure
 /// How a connection was lost, by what its socket said.
 pub(crate) fn lost(meter: &Meter) -> FailureKind {
     match meter.error() {
-        Some(SocketError::Io(kind)) if is_reset(kind) => FailureKind::Reset,
+        // Invalid is what came to TLS, and no more of it will be understood.
+        Some(SocketError::Io(kind)) if is_reset(kind) || kind == io::ErrorKind::InvalidData => {
+            FailureKind::Reset
+        }
         Some(SocketError::Io(io::ErrorKind::FileTooLarge)) => FailureKind::ResponseTooLarge,
         Some(SocketError::Refused) => FailureKind::Tls,
         Some(SocketError::Io(_)) | None => FailureKind::Closed,
@@ -186,6 +189,12 @@ pub(crate) const fn is_reset(kind: io::ErrorKind) -> bool {
             | io::ErrorKind::ConnectionAborted
             | io::ErrorKind::BrokenPipe
     )
+}
+
+/// Whether it was TLS that broke below the body, and not the body that is malformed.
+fn is_of_tls(error: &hyper::Error) -> bool {
+    let source = find::<io::Error>(error).and_then(io::Error::get_ref);
+    source.is_some_and(|source| source.is::<rustls::Error>())
 }
 
 /// The kind of the socket's error: the one in the chain, else the first that the meter saw.

@@ -2,7 +2,7 @@
 
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::io::{self, IoSlice};
+use std::io::{self, IoSlice, Read as _};
 
 use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
@@ -53,7 +53,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        either!(self, poll_read(context, buffer))
+        match self.get_mut() {
+            Self::Plain(socket) => Pin::new(socket).poll_read(context, buffer),
+            Self::Tls(stream) => match Pin::new(&mut **stream).poll_read(context, buffer) {
+                // What came before the record that is none was in order, and is not lost with it.
+                Poll::Ready(Err(error)) => match stream.get_mut().1.reader().read(buffer) {
+                    Ok(length) if length > 0 => Poll::Ready(Ok(length)),
+                    Ok(_) | Err(_) => Poll::Ready(Err(error)),
+                },
+                read @ (Poll::Ready(Ok(_)) | Poll::Pending) => read,
+            },
+        }
     }
 }
 

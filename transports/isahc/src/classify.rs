@@ -28,11 +28,13 @@ impl fmt::Display for CurlError {
 
 impl StdError for CurlError {}
 
-/// An error that came instead of a response head.
+/// An error that came instead of a response head. `shared`: on a connection that other requests may
+/// have been on, or be.
 pub(crate) fn before_head(
     error: isahc::Error,
     watch: &Watch,
     progress: &Progress,
+    shared: bool,
 ) -> TransportError {
     if let Some(source) = progress.take_failure() {
         // The server may have made something of the part that it got.
@@ -47,6 +49,11 @@ pub(crate) fn before_head(
             Failure::new(FailureKind::LocalLimit, Delivery::Unsent),
             DescriptorLimit,
         );
+    }
+    if shared && code == code_of::WRITE_ERROR {
+        // So curl's TLS says that it can no longer send, which over HTTP/2 does not end a connection.
+        let failure = Failure::new(FailureKind::Reset, Delivery::Unknown);
+        return TransportError::with_source(failure, CurlError { code });
     }
     // curl knows the server's address when the TCP connection stands.
     let connected = error.remote_addr().is_some();

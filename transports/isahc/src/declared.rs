@@ -252,9 +252,20 @@ declare! {
     {
         requirements: ["R-X-5"],
         rows: [],
-        instead: "a handshake that was cut is `Tls`, and final, as one without a common version",
-        because: "both are `CURLE_SSL_CONNECT_ERROR`",
+        instead: "a handshake that was cut is `Tls`, and final, as one without a common version; \
+                  where a reset cut it, it may be `Reset` with a delivery that is unknown",
+        because: "the first two are `CURLE_SSL_CONNECT_ERROR`; of the last, `lib/vtls/rustls.c` may \
+                  say `CURLE_RECV_ERROR`, as of a connection that stood",
         shown_by: "timeouts::a_handshake_that_comes_to_nothing_sends_nothing",
+    }
+    {
+        requirements: ["R-X-5", "R-D-3"],
+        rows: [],
+        instead: "a server that refuses the client after the handshake, as TLS 1.3 has it for \
+                  certificates (RFC 8446 4.4.2.4), is `Reset`, and retried where the request may be",
+        because: "`lib/vtls/rustls.c` says `CURLE_RECV_ERROR` of an alert as of all that ends a \
+                  connection",
+        shown_by: "tls::a_client_certificate_is_shown",
     }
     {
         requirements: ["R-D-3"],

@@ -8,7 +8,7 @@ use core::task::Poll;
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, TRANSFER_ENCODING};
 use http::response::Parts;
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 use isahc::prelude::ResponseExt;
@@ -19,6 +19,7 @@ use redial_client::{
 use redial_engine::{Delivery, Failure, FailureKind};
 use tracing::dispatcher::{Dispatch, with_default};
 
+use crate::backlog::Backlog;
 use crate::classify;
 use crate::connections::{Connections, Lease};
 use crate::request;
@@ -86,9 +87,12 @@ fn begin<'a>(
     let prepared = request::prepare(exchange, lease, protocol, clock);
     let (request, progress) = prepared.inspect_err(|_| lease.gone())?;
     let plain = (origin.scheme() == Scheme::Http).then(|| origin.port());
-    let began = clock.now();
-    let standing = Standing::new(Arc::clone(connections.survey()), plain, timeouts.read, began);
-    let watch = Watch::new(clock.clone(), progress.clone(), timeouts, cutoff, standing, began);
+    let (began, survey) = (clock.now(), connections.survey());
+    let standing = Standing::new(Arc::clone(survey), plain, timeouts.read, began);
+    let backlog = || Backlog::new(survey, origin.port(), timeouts.write, began);
+    let backlog = progress.is_upload().then(backlog);
+    let upload = progress.clone();
+    let watch = Watch::new(clock.clone(), upload, timeouts, cutoff, standing, backlog, began);
     let begun = Begun { origin, method, streams, progress, watch };
     Ok(quietly(|| handle.send_async(request)).map(|sending| (sending, begun)))
 }
@@ -102,7 +106,7 @@ fn came(
 ) -> Result<Response<AsyncBody>, TransportError> {
     match head {
         Head::Came(Ok(response)) => Ok(response),
-        Head::Came(Err(error)) => Err(failed(error, lease, begun)),
+        Head::Came(Err(error)) => Err(failed(connections, error, lease, begun)),
         Head::Limit(kind) => {
             let silent = matches!(kind, FailureKind::ReadTimeout | FailureKind::WriteTimeout);
             if begun.streams && silent {
@@ -140,14 +144,25 @@ fn may_be_h2(protocol: Protocol, uri: &http::Uri) -> bool {
 }
 
 /// curl gave no response.
-fn failed(error: isahc::Error, lease: &Lease, begun: &Begun) -> TransportError {
+fn failed(
+    connections: &Connections,
+    error: isahc::Error,
+    lease: &Lease,
+    begun: &Begun,
+) -> TransportError {
     let port = error.local_addr().map(|address| address.port());
     let reused = port.is_some() && lease.over(port);
-    let error = classify::before_head(error, &begun.watch, &begun.progress);
-    if !begun.streams || error.failure().delivery == Delivery::Unsent {
+    let shared = reused && begun.streams;
+    let error = classify::before_head(error, &begun.watch, &begun.progress, shared);
+    let Failure { kind, delivery, .. } = error.failure();
+    if !begun.streams || delivery == Delivery::Unsent {
         lease.gone();
+    } else if kind == FailureKind::Reset {
+        // curl may keep a connection that its TLS has given up.
+        connections.retire(lease);
     }
-    on(reused, error)
+    // What was never sent was on no connection that had served another.
+    on(reused && delivery != Delivery::Unsent, error)
 }
 
 /// What came of waiting for a head.
@@ -225,7 +240,7 @@ fn answer(
     }
     let limit = connections.maker().settings().max_head_bytes.get();
     let length = length(&head, &begun.method, chunked, limit).map_err(|error| on(reused, error))?;
-    let unframed = length.is_none() && !chunked && !announces_close(&head.headers);
+    let unframed = length.is_none() && !chunked && !request::announces_close(&head.headers);
     let doubtful = unframed && head.version == Version::HTTP_11;
     let others = begun.streams.then(|| Arc::clone(connections));
     let body = Reading::new(body, lease, begun.watch, length, others);
@@ -290,12 +305,4 @@ fn announced(value: &HeaderValue) -> Result<Option<u64>, ParseIntError> {
     // curl has seen to it that all of a list are the same.
     let first = text.split(',').next().unwrap_or(text).trim();
     first.parse::<i64>().map(i64::unsigned_abs).map(Some)
-}
-
-/// Whether the server closes the connection after the response, and says so.
-fn announces_close(headers: &HeaderMap) -> bool {
-    headers.get_all(CONNECTION).iter().any(|value| {
-        let tokens = value.to_str().unwrap_or("").split(',');
-        tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("close"))
-    })
 }

@@ -60,6 +60,7 @@
 //! | `descriptors.rs` | whether the process has more open files than curl can wait for |
 #![forbid(unsafe_code)]
 
+mod backlog;
 mod classify;
 mod connections;
 mod declared;

@@ -4,7 +4,9 @@ use core::error::Error as StdError;
 use core::fmt;
 use core::time::Duration;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, USER_AGENT};
+use http::header::{
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+};
 use http::{HeaderMap, Method, Request};
 use http_body::Body as _;
 use isahc::AsyncBody;
@@ -52,10 +54,19 @@ impl fmt::Display for Unsendable {
 impl StdError for Unsendable {}
 
 /// Which handle a request goes over: curl re-sends what it lost on a reused connection, so that
-/// only what may be repeated gets one.
+/// only what may be repeated gets one. Nor does curl heed that a request closes its connection
+/// (RFC 9112 9.6): one that says so has its own.
 pub(crate) fn lane(exchange: &Exchange) -> Lane {
     let kept = is_repeatable(exchange.request.method()) && !exchange.fresh_connection;
-    if kept { Lane::Kept } else { Lane::Fresh }
+    if kept && !announces_close(exchange.request.headers()) { Lane::Kept } else { Lane::Fresh }
+}
+
+/// Whether whoever sends these headers closes the connection after them, and says so.
+pub(crate) fn announces_close(headers: &HeaderMap) -> bool {
+    headers.get_all(CONNECTION).iter().any(|value| {
+        let tokens = value.to_str().unwrap_or("").split(',');
+        tokens.map(str::trim).any(|token| token.eq_ignore_ascii_case("close"))
+    })
 }
 
 /// Whether it does no harm that a request comes twice: RFC 9110 9.2.2, and QUERY.

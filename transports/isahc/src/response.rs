@@ -88,7 +88,10 @@ impl Reading {
             }
             Poll::Ready(Err(error)) => {
                 let error = classify::in_body(&error, &self.watch);
-                self.source = None;
+                let source = self.source.take();
+                if error.failure().kind == FailureKind::Reset {
+                    self.retire(source.as_ref());
+                }
                 Poll::Ready(self.is_short().then_some(Err(error)))
             }
             Poll::Pending => {
@@ -115,13 +118,17 @@ impl Reading {
 
     fn timed_out(&mut self, kind: FailureKind) -> TransportError {
         let source = self.source.take();
-        if let (Some((_, lease)), Some(connections)) = (&source, &self.others)
-            && kind == FailureKind::ReadTimeout
-        {
-            // The connection may be lost as a whole, and curl keeps it.
-            connections.retire(lease);
+        if kind == FailureKind::ReadTimeout {
+            self.retire(source.as_ref());
         }
         TransportError::new(Failure::new(kind, Delivery::Answered))
+    }
+
+    /// The connection may be lost as a whole, and curl keep it, where it is one that may be shared.
+    fn retire(&self, source: Option<&(AsyncBody, Lease)>) {
+        if let (Some((_, lease)), Some(connections)) = (source, &self.others) {
+            connections.retire(lease);
+        }
     }
 }
 

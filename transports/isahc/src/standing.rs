@@ -5,12 +5,16 @@
 //! silence would have to last for the connect timeout beside the read timeout before it is surely
 //! one. Linux lists sockets with their state, so that the wait need not be that long.
 //!
+//! They also list what waits in each of them for its peer to accept, which curl tells nobody either
+//! (`backlog.rs`).
+//!
 //! Such a list costs milliseconds on a machine with many sockets. So one is made for all requests
 //! that wait, and after it none for twenty times as long as it took.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redial_client::{Clock, ThreadClock};
 use redial_engine::Timestamp;
@@ -73,6 +77,8 @@ impl Standing {
 pub(crate) struct Survey {
     clock: ThreadClock,
     taken: Mutex<Taken>,
+    /// How many uploads are under way, by the ports of their servers.
+    uploads: Mutex<BTreeMap<u16, usize>>,
 }
 
 /// The last survey.
@@ -90,11 +96,14 @@ struct Taken {
 struct Stand {
     established: bool,
     connecting: bool,
+    /// How many bytes wait in how many sockets for their peer to accept them.
+    queued: u64,
+    queues: usize,
 }
 
 /// The system is not asked just now; it may be at this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Later(Timestamp);
+pub(crate) struct Later(pub(crate) Timestamp);
 
 /// The least time between two surveys.
 const PACE: Duration = Duration::from_millis(10);
@@ -105,12 +114,29 @@ const REST: u32 = 20;
 impl Survey {
     pub(crate) const fn new(clock: ThreadClock) -> Self {
         let (at, next) = (Timestamp::ORIGIN, Timestamp::ORIGIN);
-        Self { clock, taken: Mutex::new(Taken { at, next, peers: BTreeMap::new() }) }
+        let taken = Mutex::new(Taken { at, next, peers: BTreeMap::new() });
+        Self { clock, taken, uploads: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// An upload to this port begins.
+    pub(crate) fn upload(survey: &Arc<Self>, port: u16) -> Uploading {
+        *survey.uploads().entry(port).or_default() += 1;
+        Uploading { survey: Arc::clone(survey), port }
+    }
+
+    fn uploads(&self) -> MutexGuard<'_, BTreeMap<u16, usize>> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether this process has a connection to that port which stands, and none that is being
     /// made, at some time since `since`. Where the system does not say, no connection stands.
     fn stands(&self, port: u16, since: Timestamp) -> Result<bool, Later> {
+        let stand = self.stand(port, since)?;
+        Ok(stand.established && !stand.connecting)
+    }
+
+    /// How the connections to that port stood at some time since `since`.
+    fn stand(&self, port: u16, since: Timestamp) -> Result<Stand, Later> {
         let now = self.clock.now();
         // Whoever finds another at it will have its answer.
         let Ok(mut taken) = self.taken.try_lock() else {
@@ -125,8 +151,35 @@ impl Survey {
             let rest = end.saturating_since(now).saturating_mul(REST).max(PACE);
             *taken = Taken { at: now, next: end.saturating_add(rest), peers };
         }
-        let stand = taken.peers.get(&port).copied().unwrap_or_default();
-        Ok(stand.established && !stand.connecting)
+        Ok(taken.peers.get(&port).copied().unwrap_or_default())
+    }
+}
+
+/// An upload under way.
+pub(crate) struct Uploading {
+    survey: Arc<Survey>,
+    port: u16,
+}
+
+impl Uploading {
+    /// How many bytes of it waited in its socket, at some time since `since`; `None` where that is
+    /// not to be told from others'.
+    pub(crate) fn queued(&self, since: Timestamp) -> Result<Option<u64>, Later> {
+        let alone = self.survey.uploads().get(&self.port) == Some(&1);
+        let stand = self.survey.stand(self.port, since)?;
+        Ok((alone && stand.queues == 1).then_some(stand.queued))
+    }
+}
+
+impl Drop for Uploading {
+    fn drop(&mut self) {
+        let mut uploads = self.survey.uploads();
+        if let Entry::Occupied(mut count) = uploads.entry(self.port) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
+            }
+        }
     }
 }
 
@@ -149,21 +202,34 @@ mod system {
         let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(fs::read_to_string);
         let tables: String = tables.into_iter().flatten().collect();
         let mut peers: BTreeMap<u16, Stand> = BTreeMap::new();
-        for (port, state) in tables.lines().filter_map(|line| connection(line, &ours)) {
+        for Line { port, state, queued } in tables.lines().filter_map(|line| read(line, &ours)) {
             let stand = peers.entry(port).or_default();
             stand.established |= state == ESTABLISHED;
             stand.connecting |= state == CONNECTING;
+            stand.queued = stand.queued.saturating_add(queued);
+            stand.queues += usize::from(queued > 0);
         }
         peers
     }
 
-    /// The peer's port and the state of a line, where the connection is ours.
-    fn connection<'a>(line: &'a str, ours: &BTreeSet<String>) -> Option<(u16, &'a str)> {
+    /// One connection.
+    struct Line<'a> {
+        /// The peer's.
+        port: u16,
+        state: &'a str,
+        /// How much has been sent, and not been accepted.
+        queued: u64,
+    }
+
+    /// The connection of a line, where it is ours.
+    fn read<'a>(line: &'a str, ours: &BTreeSet<String>) -> Option<Line<'a>> {
         let mut fields = line.split_whitespace().skip(2);
-        let (remote, state) = (fields.next()?, fields.next()?);
-        ours.contains(fields.nth(5)?).then_some(())?;
+        let (remote, state, queues) = (fields.next()?, fields.next()?, fields.next()?);
+        ours.contains(fields.nth(4)?).then_some(())?;
         let (_, port) = remote.rsplit_once(':')?;
-        Some((u16::from_str_radix(port, 16).ok()?, state))
+        let (queued, _) = queues.split_once(':')?;
+        let queued = u64::from_str_radix(queued, 16).ok()?;
+        Some(Line { port: u16::from_str_radix(port, 16).ok()?, state, queued })
     }
 
     /// The inodes of the sockets that this process has open.
@@ -192,13 +258,15 @@ mod system {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
+    use std::io::Write as _;
     use std::net::{TcpListener, TcpStream};
+    use std::sync::Arc;
     use std::thread;
 
     use redial_client::{Clock, ThreadClock};
     use redial_engine::Timestamp;
 
-    use super::{Later, Survey};
+    use super::{Later, Survey, Uploading};
 
     /// What a survey says that is taken after now.
     fn stands(survey: &Survey, port: u16) -> bool {
@@ -221,6 +289,27 @@ mod tests {
         assert!(stands(&survey, address.port()));
         drop((socket, listener));
         assert!(!stands(&survey, address.port()));
+    }
+
+    #[test]
+    fn what_nobody_reads_is_queued() {
+        let survey = Arc::new(Survey::new(ThreadClock::start().unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut socket = TcpStream::connect(address).unwrap();
+        socket.set_nonblocking(true).unwrap();
+        let uploading = Survey::upload(&survey, address.port());
+        let queued = |uploading: &Uploading| {
+            stands(&survey, address.port());
+            uploading.queued(Timestamp::ORIGIN).unwrap()
+        };
+        assert_eq!(queued(&uploading), None, "there is nothing");
+        while socket.write(&[0; 65536]).is_ok() {}
+        assert!(queued(&uploading).is_some_and(|queued| queued > 0));
+        let another = Survey::upload(&survey, address.port());
+        assert_eq!(queued(&uploading), None, "it may be the other's");
+        drop(another);
+        assert!(queued(&uploading).is_some());
     }
 
     #[test]

@@ -23,6 +23,7 @@ struct Shared(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     asked: Option<Timestamp>,
+    taken: u64,
     /// Who is to be woken when the source has something, where it had nothing when curl asked.
     source_pending: Option<Waker>,
     done: bool,
@@ -35,6 +36,8 @@ struct State {
 pub(crate) struct Stand {
     /// When curl asked last.
     pub(crate) asked: Option<Timestamp>,
+    /// How many bytes it has taken.
+    pub(crate) taken: u64,
     /// Whether the source had nothing then.
     pub(crate) source_pending: bool,
     /// Whether there is nothing more to ask for.
@@ -49,11 +52,16 @@ impl Progress {
 
     pub(crate) fn stand(&self) -> Stand {
         let Some(shared) = &self.0 else {
-            return Stand { asked: None, source_pending: false, done: true };
+            return Stand { asked: None, taken: 0, source_pending: false, done: true };
         };
         let state = shared.lock();
         let source_pending = state.source_pending.is_some();
-        Stand { asked: state.asked, source_pending, done: state.done }
+        Stand { asked: state.asked, taken: state.taken, source_pending, done: state.done }
+    }
+
+    /// Whether there is a body.
+    pub(crate) const fn is_upload(&self) -> bool {
+        self.0.is_some()
     }
 
     /// Why the source failed, once.
@@ -164,9 +172,10 @@ impl AsyncRead for Upload {
         let length = this.piece.len().min(buffer.len());
         let (filled, _) = buffer.split_at_mut(length);
         this.piece.copy_to_slice(filled);
-        if this.is_at_end() {
-            this.progress.lock().done = true;
-        }
+        let at_end = this.is_at_end();
+        let mut state = this.progress.lock();
+        state.taken = state.taken.saturating_add(length as u64);
+        state.done |= at_end;
         Poll::Ready(Ok(length))
     }
 }

@@ -8,8 +8,9 @@ use core::time::Duration;
 use redial_client::{Alarm, Clock, ThreadClock, Timeouts};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
+use crate::backlog::Backlog;
 use crate::standing::Standing;
-use crate::upload::Progress;
+use crate::upload::{Progress, Stand};
 
 /// After which time, at the soonest, a source that had nothing is looked at again.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -33,6 +34,8 @@ pub(crate) struct Watch {
     /// Whether the response has begun.
     answered: bool,
     standing: Standing,
+    /// Of an upload.
+    backlog: Option<Backlog>,
     timer: Option<(Timestamp, Alarm)>,
 }
 
@@ -43,10 +46,21 @@ impl Watch {
         timeouts: Timeouts,
         cutoff: Option<Cutoff>,
         standing: Standing,
+        backlog: Option<Backlog>,
         began: Timestamp,
     ) -> Self {
-        let (waiting, answered) = (true, false);
-        Self { clock, upload, timeouts, cutoff, began, waiting, answered, standing, timer: None }
+        Self {
+            clock,
+            upload,
+            timeouts,
+            cutoff,
+            began,
+            waiting: true,
+            answered: false,
+            standing,
+            backlog,
+            timer: None,
+        }
     }
 
     /// Something came: the next silence begins when it is waited for. Fails where the cutoff has come, which a
@@ -96,12 +110,17 @@ impl Watch {
         }
     }
 
-    /// Looks whether the connection stands, where nothing else shows it.
+    /// Looks whether the connection stands, and whether the server takes what is sent, where nothing
+    /// else shows it.
     fn look(&mut self, now: Timestamp) {
-        // Under the very condition under which `due` is ready at the next look, which else would
+        let stand = self.upload.stand();
+        // Under the very conditions under which `due` is ready at the next look, which else would
         // stay due.
-        if !self.answered && self.upload.stand().asked.is_none() {
+        if !self.answered && stand.asked.is_none() {
             self.standing.look(now);
+        }
+        if let Some(backlog) = self.backlog.as_mut().filter(|_| is_sending(self.answered, &stand)) {
+            backlog.look(&stand, now);
         }
     }
 
@@ -114,10 +133,14 @@ impl Watch {
             }
             next = cutoff.at;
         }
+        let stand = self.upload.stand();
+        if let Some(backlog) = self.backlog.as_ref().filter(|_| is_sending(self.answered, &stand)) {
+            next = next.min(backlog.next_look());
+        }
         let (silent_until, kind) = self.limit(now);
         match silent_until {
             Some(at) if now >= at => Err(kind),
-            Some(at) if self.answered || self.upload.stand().asked.is_some() => Ok(next.min(at)),
+            Some(at) if self.answered || stand.asked.is_some() => Ok(next.min(at)),
             Some(at) => Ok(next.min(at).min(self.look_again(now))),
             None => Ok(next),
         }
@@ -154,12 +177,21 @@ impl Watch {
             (false, Some(_)) if stand.source_pending => {
                 (until(now, write.max(AGAIN)), FailureKind::WriteTimeout)
             }
-            (false, Some(asked)) => (until(asked, write), FailureKind::WriteTimeout),
+            (false, Some(asked)) => {
+                let stuck = self.backlog.as_ref().and_then(Backlog::stuck_since);
+                let since = stuck.map_or(asked, |stuck| stuck.min(asked));
+                (until(since, write), FailureKind::WriteTimeout)
+            }
             (false, None) => {
                 (until(self.began, connect.saturating_add(write)), FailureKind::WriteTimeout)
             }
         }
     }
+}
+
+/// Whether curl sends a body, and has not sent all of it.
+const fn is_sending(answered: bool, stand: &Stand) -> bool {
+    !answered && !stand.done && stand.asked.is_some()
 }
 
 /// The earlier of two points in time, of which `None` never comes.

@@ -97,6 +97,23 @@ fn each_silence_has_its_own_timeout() {
     }
 }
 
+/// R-T-3: the system goes on taking a little of an upload for a long time, which curl offers it every
+/// second; that is no sign of the server's.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "elsewhere nobody says what waits in a socket")]
+fn a_server_that_accepts_nothing_trips_the_write_timeout_whatever_the_system_takes() {
+    let stuck = vec![Step::Stall { at_most: Duration::from_secs(60) }];
+    let server = FaultServer::start(Script::connections(vec![stuck])).unwrap();
+    let mut limits = timeouts(Duration::from_secs(60));
+    limits.write = Duration::from_secs(2);
+    let began = Instant::now();
+    let failure = send(&server.url("/"), 32_000_000, limits).unwrap_err().failure();
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::WriteTimeout, Delivery::Unknown));
+    // Without a look at the socket it takes nearly a minute.
+    let took = began.elapsed();
+    assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(20), "{took:?}");
+}
+
 /// Whoever waits for a connection leaves the thread to others, with a body to send as well.
 #[test]
 fn a_connection_in_the_making_keeps_no_thread_busy() {
@@ -144,6 +161,17 @@ fn a_handshake_that_comes_to_nothing_sends_nothing() {
         let failure = send(&url, 0, limits).unwrap_err().failure();
         assert_eq!((failure.kind, failure.delivery), (kind, Delivery::Unsent), "{steps:?}");
     }
+    // As it is declared: where a reset cuts it, curl may think that a connection stood.
+    let server = FaultServer::start(Script::connections(vec![vec![Step::Reset]])).unwrap();
+    let url = server.url("/").replace("http://", "https://");
+    let failure = send(&url, 0, timeouts(SOON)).unwrap_err().failure();
+    let seen = (failure.kind, failure.delivery);
+    let expected = [
+        (FailureKind::Tls, Delivery::Unsent),
+        (FailureKind::Connect, Delivery::Unsent),
+        (FailureKind::Reset, Delivery::Unknown),
+    ];
+    assert!(expected.contains(&seen), "{seen:?}");
 }
 
 /// R-T-2, as it is declared: curl hands over a head with the first byte of the body, so that bytes

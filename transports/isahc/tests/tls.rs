@@ -143,8 +143,22 @@ fn a_client_certificate_is_shown() {
     assert!(server.log().connections()[0].tls.as_ref().unwrap().client_certificate);
     let nobody = trusting(&server, |_| {});
     let call = nobody.get(server.url("/")).max_attempts(NonZeroU32::MIN);
-    block_on(call.send()).expect_err("a server that asks who it is gets no answer");
+    let error = block_on(call.send()).expect_err("a server that asks who it is gets no answer");
+    assert_eq!(error.kind(), FailureKind::Reset, "as it is declared");
     assert_eq!(server.log().requests().len(), 2);
+}
+
+/// R-P-8: curl keeps an HTTP/2 connection that its TLS has given up, and fails whatever goes over it.
+#[test]
+fn a_connection_whose_tls_is_broken_fails_one_attempt_at_most() {
+    let breaking = vec![Reply::status(503).step(), Step::BreakTls];
+    let tls = Tls::new(Certificate::Good).alpn(["h2"]);
+    let script = Script::requests(vec![breaking, vec![ok().step()]]).secured(tls);
+    let server = FaultServer::start(script).unwrap();
+    let client = trusting(&server, |_| {});
+    let response = block_on(client.get(server.url("/")).send()).unwrap();
+    assert_eq!(response.status(), 200);
+    assert!(response.attempts().len() <= 3, "{:?}", response.attempts());
 }
 
 /// R-X-4: whoever cuts a connection is not taken for its peer.

@@ -92,9 +92,11 @@ impl Wire {
             Step::Close => self.closes(Ending::Close),
             Step::CloseUnread => self.closes(Ending::CloseUnread),
             Step::Reset => self.closes(Ending::Reset),
-            Step::CloseWrite | Step::Preface(_) | Step::ReadBytes(_) | Step::AwaitData { .. } => {
-                Err(StepError::OutOfPlace)
-            }
+            Step::CloseWrite
+            | Step::Preface(_)
+            | Step::BreakTls
+            | Step::ReadBytes(_)
+            | Step::AwaitData { .. } => Err(StepError::OutOfPlace),
         }
     }
 

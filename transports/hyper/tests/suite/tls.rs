@@ -20,6 +20,7 @@ on_each_runtime![
     both_sides_agree_on_the_best_protocol_that_they_share,
     a_client_shows_its_certificate_where_it_has_one,
     a_complete_response_needs_no_goodbye_and_an_open_one_does,
+    an_answer_before_tls_breaks_is_whole,
 ];
 
 fn start(script: Script, tls: redial_conformance::Tls) -> FaultServer {
@@ -201,5 +202,18 @@ async fn a_complete_response_needs_no_goodbye_and_an_open_one_does(on: On) {
             Err(error) => assert!(!whole && error.kind() == FailureKind::Truncated, "{error}"),
         }
         finish(server).await;
+    }
+}
+
+/// What comes in one piece with a record that is none, and before it, is in order.
+async fn an_answer_before_tls_breaks_is_whole(on: On) {
+    for _ in 0..20 {
+        let server = start(
+            Script::requests(vec![vec![ok().step(), Step::BreakTls]]),
+            shows(Certificate::Good).alpn(["http/1.1"]),
+        );
+        let client = client(&on, &server);
+        let response = client.post(server.url("/")).body("four").send().await.unwrap();
+        assert_eq!((response.status().as_u16(), response.attempts().len()), (200, 1));
     }
 }
