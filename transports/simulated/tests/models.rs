@@ -238,6 +238,32 @@ fn a_run_in_which_time_stands_still_is_broken_off() {
     assert!(violation.contains("in one instant"), "{violation}");
 }
 
+#[test]
+fn limits_of_no_time_are_kept_by_who_sends_at_once_and_by_who_sends_nothing() {
+    // What the contender's policy is, and how many attempts each of its calls makes (R-T-8).
+    for (limits, attempts) in [
+        ("attempt_timeout = '0s'", 3),
+        ("attempt_timeout = '0s', call_timeout = '1h'", 3),
+        ("attempt_timeout = '0s', call_timeout = '0s'", 0),
+        ("call_timeout = '0s'", 0),
+    ] {
+        for network in ["fixed = '0s'", "fixed = '10ms'", "exponential = '10ms'"] {
+            let scenario = format!(
+                "title = 't'\nclients = 20\nduration = '5s'\nload = {{ rate = 40.0 }}\n\
+                 [server]\nnetwork = {{ {network} }}\nservice = {{ fixed = '1s' }}\n\
+                 [[contender]]\nname = 'c'\nbudget = {{ kind = 'unlimited' }}\n\
+                 policy = {{ max_attempts = 3, {limits} }}"
+            );
+            let scenario = Scenario::from_toml(&scenario).expect("a scenario that makes sense");
+            let report = fleet::run(&scenario, &scenario.contenders[0], Seed(1), &mut |_| {});
+            let totals = report.totals;
+            assert_eq!(report.violation, None, "{limits}, {network}");
+            assert!(totals.calls > 100 && totals.succeeded == 0, "{limits}, {network}: {totals:?}");
+            assert_eq!(totals.attempts, totals.calls * attempts, "{limits}, {network}");
+        }
+    }
+}
+
 /// A little of everything.
 fn mixed(clients: u32, duration: u64) -> Scenario {
     let scenario = format!(

@@ -2,7 +2,9 @@
 
 use core::fmt;
 
-use redial_engine::{Attempt, Outcome, Pause, PauseCause, StandardPolicy, Timestamp, Upstream};
+use redial_engine::{
+    Attempt, Cutoff, Limit, Outcome, Pause, PauseCause, StandardPolicy, Timestamp, Upstream,
+};
 
 use super::scenario::Contender;
 
@@ -64,8 +66,7 @@ impl Checks {
         let number = attempt.number().get();
         self.hold(number == before + 1, at, call, "attempts are not numbered one after the other");
         self.hold(number <= self.max_attempts, at, call, "more attempts than allowed");
-        let cutoff = attempt.deadline();
-        let in_time = cutoff.is_none_or(|cutoff| at < cutoff.at);
+        let in_time = attempt.deadline().is_none_or(|cutoff| is_in_time(at, &cutoff));
         self.hold(in_time, at, call, "an attempt begins after its deadline");
     }
 
@@ -103,8 +104,8 @@ impl Checks {
 
     /// Much happens, and no time passes.
     pub(super) fn stands_still(&mut self, at: Timestamp) {
-        let what = "calls begin and end without end in one instant: let load.every or \
-                    server.network take some time";
+        let what = "calls begin and end without end in one instant: let load.every take some \
+                    time, or server.network and the timeouts";
         self.break_off(Violation { at, call: 0, what });
     }
 
@@ -123,6 +124,15 @@ impl Checks {
     #[cold]
     fn break_off(&mut self, violation: Violation) {
         self.first.get_or_insert(violation);
+    }
+}
+
+/// Whether an attempt may begin at this time that is cut off then. One that may take no time begins
+/// and ends in one instant (R-T-8); when the call's deadline has come, nothing begins (R-T-5).
+fn is_in_time(at: Timestamp, cutoff: &Cutoff) -> bool {
+    match cutoff.limit {
+        Limit::AttemptTimeout => at <= cutoff.at,
+        Limit::Deadline => at < cutoff.at,
     }
 }
 
