@@ -6,6 +6,7 @@ mod fleets;
 mod plot;
 mod progress;
 mod replay;
+mod smallest;
 mod table;
 
 use std::process::ExitCode;
@@ -15,7 +16,7 @@ use redial_sim::fleet::{self, Scenario};
 
 pub(crate) use self::arguments::SimulateArguments;
 use self::contests::Contests;
-use self::fleets::Fleets;
+use self::fleets::{Fleet, Fleets};
 use self::plot::Format;
 use crate::Failure;
 use crate::report::{ReportFile, show};
@@ -60,7 +61,7 @@ pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure
         file.replace(&played.draw(format)?)?;
     }
     match played.violation() {
-        Some(violation) => Err(Failure::failed(violation)),
+        Some(violation) => Err(Failure::failed(format!("{violation}{}", played.again()))),
         None => Ok(ExitCode::SUCCESS),
     }
 }
@@ -68,7 +69,7 @@ pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure
 /// What is to be played.
 enum Play {
     Contests { most: u32, seed: Seed },
-    Fleets { name: String, scenario: Box<Scenario>, seed: Seed },
+    Fleets { fleet: Box<Fleet>, scenario: Box<Scenario> },
 }
 
 /// What was played.
@@ -94,27 +95,21 @@ impl Play {
             }
             return Ok(Self::Contests { most, seed });
         }
-        let text = text(&name)?;
-        let wrong = |error| Failure::usage(format!("{name}: {error}"));
-        let mut scenario = Scenario::from_toml(&text).map_err(wrong)?;
-        if let Some(clients) = arguments.clients {
-            scenario.clients = clients;
-            if name == "storm" {
-                fleets::scale(&mut scenario, clients);
-            }
-        }
-        if let Some(duration) = arguments.duration {
-            scenario.duration = duration;
-        }
-        scenario.check().map_err(wrong)?;
-        Ok(Self::Fleets { name: name.clone(), scenario: Box::new(scenario), seed })
+        let written = read(&name, &text(&name)?)?;
+        let clients = arguments.clients.unwrap_or(written.clients);
+        let duration = arguments.duration.unwrap_or(written.duration);
+        let fleet = Fleet { name, written, seed };
+        let scenario = fleet.sized(clients, duration);
+        let scenario =
+            scenario.map_err(|error| Failure::usage(format!("{}: {error}", fleet.name)))?;
+        Ok(Self::Fleets { fleet: Box::new(fleet), scenario: Box::new(scenario) })
     }
 
     fn once(&self) -> Played {
         match self {
             Self::Contests { most, seed } => Played::Contests(contests::play(*most, *seed)),
-            Self::Fleets { name, scenario, seed } => {
-                Played::Fleets(Box::new(fleets::play(name, scenario, *seed)))
+            Self::Fleets { fleet, scenario } => {
+                Played::Fleets(Box::new(fleets::play(fleet, scenario)))
             }
         }
     }
@@ -139,6 +134,16 @@ impl Played {
         match self {
             Self::Contests(_) => None,
             Self::Fleets(fleets) => fleets.violation(),
+        }
+    }
+
+    /// How a violation is seen again with as little as possible.
+    fn again(&self) -> String {
+        match self {
+            Self::Contests(_) => String::new(),
+            Self::Fleets(fleets) => {
+                smallest::again(fleets).map_or_else(String::new, |line| format!("; again: {line}"))
+            }
         }
     }
 
@@ -169,12 +174,20 @@ fn text(name: &str) -> Result<String, Failure> {
     })
 }
 
-/// Writes a scenario as it is written.
+/// Reads a scenario; what is wrong with it is said with its name.
+fn read(name: &str, text: &str) -> Result<Scenario, Failure> {
+    Scenario::from_toml(text).map_err(|error| Failure::usage(format!("{name}: {error}")))
+}
+
+/// Writes a scenario as it is written, where it is one.
 fn print(arguments: &SimulateArguments) -> Result<ExitCode, Failure> {
     if arguments.scenario() == "jitter" {
         return Err(Failure::usage("jitter is no scenario of calls: it has no TOML to print"));
     }
-    say(format_args!("{}", text(arguments.scenario())?))?;
+    let name = arguments.scenario();
+    let text = text(name)?;
+    read(name, &text)?;
+    say(format_args!("{text}"))?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -196,6 +196,9 @@ fn what_cannot_be_played_is_refused_in_one_line() {
         (&["outage", "--plot", "-"], ".svg or .png"),
         (&["outage", "--plot", "x.svg", "--json", "x.svg"], "to one file"),
         (&["outage", "--duration", "inf"], "at most a century"),
+        (&[text(&wrong), "--print"], "column 1: unknown field `wrokers`"),
+        (&["--replay", ""], "no line to replay"),
+        (&["--replay", " \t"], "no line to replay"),
         (&["--replay", "fault=1"], "expected call.send:fault"),
         (&["--replay", "call=0:get fault=0.1:status_99"], "a status of 200 to 999"),
         (&["--replay", "level=bytes call=0:get fault=0.1:untrusted"], "messages alone"),
@@ -244,16 +247,39 @@ fn a_scenario_that_means_nothing_is_refused_in_one_line() {
 }
 
 #[test]
-fn a_play_without_end_is_broken_off_and_said() {
-    let path = file("endless.toml");
-    let written = "title = 't'\nduration = '5s'\nload = { every = '0s' }\n\
-                   contender = [{ name = 'c', policy = { max_attempts = 1 } }]\n\
-                   [server]\nfails_first = 1";
+fn a_play_without_end_is_broken_off_and_said_with_how_it_is_seen_again() {
+    let path = file("end less.toml");
+    let written = "title = 't'\nclients = 5\nduration = '70ms'\nload = { every = '0s' }\n\
+                   contender = [{ name = 'a' }, { name = 'b', policy = { max_attempts = 1 } }]\n\
+                   [server]\nfails_first = 1\nservice = { fixed = '1s' }";
     fs::write(&path, written).expect("a file");
-    let output = simulate(&[text(&path)]);
-    let errors = String::from_utf8_lossy(&output.stderr);
+    let output = simulate(&[text(&path), "--seed", "7"]);
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{errors}");
-    assert!(errors.contains("in one instant"), "{errors}");
+    assert!(
+        errors.contains("b: at 0ns in call 0: ") && errors.contains("in one instant"),
+        "{errors}"
+    );
+    let again = format!(
+        "(seed 0x7); again: redial simulate '{}' --seed 0x7 --clients 1 --duration 0.001\n",
+        text(&path)
+    );
+    assert!(errors.ends_with(&again), "{errors}");
+    let output = simulate(&[text(&path), "--seed", "0x7", "--clients", "1", "--duration", "0.001"]);
+    assert_eq!(String::from_utf8_lossy(&output.stderr), errors, "it is as small as it gets");
+}
+
+#[test]
+fn attempts_that_may_take_no_time_break_no_rule() {
+    for (scenario, timeout) in [("collapse", "3s"), ("outage", "1s")] {
+        let path = file(&format!("{scenario}-at-once.toml"));
+        let written = shown(&[scenario, "--print"]);
+        let limit = |timeout| format!("attempt_timeout = \"{timeout}\"");
+        let at_once = written.replace(&limit(timeout), &limit("0s"));
+        assert_ne!(at_once, written);
+        fs::write(&path, at_once).expect("a file");
+        shown(&[text(&path), "--clients", "20", "--duration", "5"]);
+    }
 }
 
 #[test]

@@ -5,18 +5,26 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use redial_sim::Seed;
-use redial_sim::fleet::{self, Contender, Delay, Load, Report, Scenario, Spike};
+use redial_sim::fleet::{self, Contender, Delay, Load, Report, Scenario, ScenarioError, Spike};
 use serde::Serialize;
 
 use super::progress::Bar;
 use super::table::{Table, count, length};
 
+/// What can be played by as many clients, and for as long, as is wanted.
+#[derive(Clone, Debug)]
+pub(super) struct Fleet {
+    pub(super) name: String,
+    /// The scenario as it is written.
+    pub(super) written: Scenario,
+    pub(super) seed: Seed,
+}
+
 /// A scenario that was played, with a report for each of its contenders.
 #[derive(Debug)]
 pub(super) struct Fleets {
-    pub(super) name: String,
+    pub(super) fleet: Fleet,
     pub(super) scenario: Scenario,
-    pub(super) seed: Seed,
     pub(super) reports: Vec<Report>,
 }
 
@@ -24,7 +32,7 @@ pub(super) struct Fleets {
 const STORM_CLIENTS: u32 = 1_000_000;
 
 /// Gives the storm's server as much room for each of its clients as it had, however many they are.
-pub(super) fn scale(scenario: &mut Scenario, clients: u32) {
+fn scale(scenario: &mut Scenario, clients: u32) {
     if let (Delay::Fixed(service), 1..) = (scenario.server.service, clients) {
         scenario.server.service = Delay::Fixed(service * STORM_CLIENTS / clients);
     }
@@ -34,13 +42,31 @@ pub(super) fn scale(scenario: &mut Scenario, clients: u32) {
     });
 }
 
-/// Plays a scenario with each of its contenders.
-pub(super) fn play(name: &str, scenario: &Scenario, seed: Seed) -> Fleets {
-    let reports = scenario.contenders.iter().map(|contender| run(scenario, contender, seed));
-    Fleets { name: name.to_owned(), seed, reports: reports.collect(), scenario: scenario.clone() }
+impl Fleet {
+    /// The scenario with so many clients and of this length.
+    pub(super) fn sized(
+        &self,
+        clients: u32,
+        duration: Duration,
+    ) -> Result<Scenario, ScenarioError> {
+        let mut scenario = self.written.clone();
+        (scenario.clients, scenario.duration) = (clients, duration);
+        if self.name == "storm" {
+            scale(&mut scenario, clients);
+        }
+        scenario.check()?;
+        Ok(scenario)
+    }
 }
 
-fn run(scenario: &Scenario, contender: &Contender, seed: Seed) -> Report {
+/// Plays a scenario with each of its contenders.
+pub(super) fn play(fleet: &Fleet, scenario: &Scenario) -> Fleets {
+    let reports = scenario.contenders.iter().map(|contender| run(scenario, contender, fleet.seed));
+    Fleets { fleet: fleet.clone(), reports: reports.collect(), scenario: scenario.clone() }
+}
+
+/// Plays a scenario with one contender.
+pub(super) fn run(scenario: &Scenario, contender: &Contender, seed: Seed) -> Report {
     let bar = Bar::new(&contender.name, scenario.duration);
     fleet::run(scenario, contender, seed, &mut |progress| {
         let now = Duration::from_nanos(progress.now.as_nanos());
@@ -59,8 +85,8 @@ impl Fleets {
         };
         format!(
             "redial simulate {} --seed {}: {clients}, {} of virtual time, message level",
-            self.name,
-            self.seed,
+            self.fleet.name,
+            self.fleet.seed,
             length(Some(self.scenario.duration)),
         )
     }
@@ -111,9 +137,9 @@ impl Fleets {
     /// The figures for programs.
     pub(super) fn json(&self) -> Json<'_> {
         Json {
-            scenario: &self.name,
+            scenario: &self.fleet.name,
             title: &self.scenario.title,
-            seed: self.seed.to_string(),
+            seed: self.fleet.seed.to_string(),
             level: "message",
             clients: self.scenario.clients,
             duration_s: self.scenario.duration.as_secs_f64(),
@@ -130,7 +156,7 @@ impl Fleets {
     pub(super) fn violation(&self) -> Option<String> {
         self.reports.iter().find_map(|report| {
             let violation = report.violation.as_ref()?;
-            Some(format!("{}: {violation} (seed {})", report.name, self.seed))
+            Some(format!("{}: {violation} (seed {})", report.name, self.fleet.seed))
         })
     }
 

@@ -9,6 +9,9 @@ use crate::streams::say;
 
 /// Plays the run that the line says, and shows it; fails where it breaks a rule.
 pub(super) fn command(line: &str) -> Result<ExitCode, Failure> {
+    if line.trim().is_empty() {
+        return Err(Failure::usage("there is no line to replay: it is empty"));
+    }
     let scenario: Scenario =
         line.parse().map_err(|why: Unreadable| Failure::usage(why.to_string()))?;
     let report = Simulation::new(&scenario).keep_trace().run();
