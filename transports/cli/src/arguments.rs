@@ -135,10 +135,10 @@ pub(crate) struct SendArguments {
     #[arg(short = 'd', long, value_name = "DATA", allow_hyphen_values = true)]
     pub(crate) data: Option<String>,
     /// The most attempts, the first included.
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 5, allow_negative_numbers = true)]
     pub(crate) max_attempts: u32,
     /// A status that is retried as well.
-    #[arg(long = "retry-status", value_name = "STATUS")]
+    #[arg(long = "retry-status", value_name = "STATUS", allow_negative_numbers = true)]
     pub(crate) retry_statuses: Vec<u16>,
     /// Repeats also what is not idempotent, where the server has certainly seen nothing of it.
     #[arg(long)]

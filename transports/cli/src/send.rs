@@ -153,11 +153,11 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), Failure> {
     let (name, value) = line
         .split_once(':')
         .ok_or_else(|| Failure::usage("a header has no colon: write 'Name: value'"))?;
-    let name = name.trim();
     let name = name
         .parse::<HeaderName>()
         .map_err(|error| Failure::usage(format!("{name:?} is no header's name: {error}")))?;
-    let mut value = value.trim().parse::<HeaderValue>().map_err(|_| {
+    // Line breaks stay, and are refused: who has them in a header may be led to send two (R-X-1).
+    let mut value = value.trim_matches([' ', '\t']).parse::<HeaderValue>().map_err(|_| {
         Failure::usage(format!("the value of header {name} has characters that none may have"))
     })?;
     value.set_sensitive(true);

@@ -83,7 +83,7 @@ fn a_server_that_is_not_there_is_one_line_and_exit_code_3() {
 fn wrong_usage_is_one_line_and_exit_code_2() {
     let report = std::env::temp_dir().join("no-such-folder").join("report.json");
     let report = report.to_str().expect("a plain path");
-    let cases: [&[&str]; 22] = [
+    let cases: [&[&str]; 28] = [
         &["not a url"],
         &[""],
         &["127.0.0.1:8080"],
@@ -103,6 +103,12 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         &["-H", "authori zation: secret", "http://127.0.0.1/"],
         &["-H", "authorization: secret\u{1}", "http://127.0.0.1/"],
         &["-H", "x: a\r\nb: c", "http://127.0.0.1/"],
+        &["-H", "x: secret\r\n", "http://127.0.0.1/"],
+        &["-H", "x:\n secret", "http://127.0.0.1/"],
+        &["-H", "x: secret\u{b}", "http://127.0.0.1/"],
+        &["-H", "x\n: secret", "http://127.0.0.1/"],
+        &["-H", "x : secret", "http://127.0.0.1/"],
+        &["-H", " x: secret", "http://127.0.0.1/"],
         &["--max-attempts", "0", "http://127.0.0.1/"],
         &["--retry-status", "1000", "http://127.0.0.1/"],
         &["-d", "@/no/such/file", "http://127.0.0.1/"],
@@ -114,7 +120,7 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         assert_eq!(complaint.lines().count(), 1, "{arguments:?}: {complaint}");
         assert!(!complaint.contains("secret") && !complaint.contains("panicked"), "{complaint}");
     }
-    for arguments in [&[][..], &["--no-such"], &["--max-attempts", "-1", "http://127.0.0.1/"]] {
+    for arguments in [&[][..], &["--no-such"]] {
         assert_eq!(send(arguments).status.code(), Some(2), "{arguments:?}");
     }
 }
@@ -126,6 +132,40 @@ fn a_timeout_that_is_no_length_of_time_is_refused_by_its_name() {
         let complaint = text(&output.stderr);
         assert_eq!(output.status.code(), Some(2), "{value}: {complaint}");
         assert!(complaint.contains("--read-timeout") && complaint.contains(why), "{complaint}");
+    }
+}
+
+#[test]
+fn a_number_below_zero_is_refused_by_the_name_of_its_option() {
+    for (command, option) in [
+        ("send", "--max-attempts"),
+        ("send", "--retry-status"),
+        ("send", "--connect-timeout"),
+        ("send", "--read-timeout"),
+        ("send", "--write-timeout"),
+        ("send", "--pool-timeout"),
+        ("send", "--attempt-timeout"),
+        ("send", "--call-timeout"),
+        ("simulate", "--seed"),
+        ("simulate", "--clients"),
+        ("simulate", "--duration"),
+    ] {
+        let mut redial = Command::new(env!("CARGO_BIN_EXE_redial"));
+        let output = redial.args([command, option, "-1", "http://127.0.0.1/"]).output();
+        let output = output.expect("the binary runs");
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{option}: {complaint}");
+        let said = format!("invalid value '-1' for '{option} ");
+        assert!(complaint.contains(&said), "{option}: {complaint}");
+    }
+}
+
+#[test]
+fn blanks_around_a_headers_value_are_not_of_it() {
+    for line in ["x-mine:here", "x-mine: here", "x-mine: \t here\t "] {
+        let (output, _, log) = against(Script::replies([Reply::status(200)]), &["-H", line]);
+        assert_eq!(output.status.code(), Some(0), "{line:?}: {}", text(&output.stderr));
+        assert_eq!(log.requests()[0].header("x-mine"), Some(b"here".as_slice()), "{line:?}");
     }
 }
 

@@ -16,13 +16,13 @@ pub(crate) struct SimulateArguments {
     #[arg(required_unless_present = "replay")]
     pub(crate) scenario: Option<String>,
     /// What fixes all randomness: the same seed, the same figures.
-    #[arg(long, default_value = "0x1")]
+    #[arg(long, default_value = "0x1", allow_negative_numbers = true)]
     pub(crate) seed: Seed,
     /// How many clients there are. The storm's server grows and shrinks with them.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     pub(crate) clients: Option<u32>,
     /// Seconds of virtual time in which calls are begun.
-    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds, allow_negative_numbers = true)]
     pub(crate) duration: Option<Duration>,
     /// Draws load, goodput and retries over time; .svg or .png.
     #[arg(long, value_name = "FILE")]
