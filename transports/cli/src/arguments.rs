@@ -30,18 +30,19 @@ pub(crate) enum Command {
     Demo(DemoArguments),
     /// Makes one call: the body goes to standard output, the timeline to standard error.
     ///
-    /// Exits with 0 below status 400, 1 from 400 on, 2 for wrong usage, 3 without a response or
-    /// where it could not be written.
+    /// Exits with 0 below status 400, 1 from 400 on, 2 for wrong usage and for a file that cannot be
+    /// opened, 3 without a response or where it could not be written.
     Send(Box<SendArguments>),
     /// Plays the conformance suite over each transport, against origins of its own.
     ///
     /// Exits with 0 where everything passes or is declared, 1 where something fails, 2 for wrong
-    /// usage, 3 where this machine stands in the way.
+    /// usage and for a file that cannot be opened, 3 where this machine stands in the way.
     Conform(ConformArguments),
     /// Plays many clients and a server in virtual time, and shows what came of each policy.
     ///
     /// Exits with 0 where all is well, 1 where an invariant is broken or two plays of one seed differ
-    /// (--check-determinism), 2 for wrong usage, 3 where this machine stands in the way.
+    /// (--check-determinism), 2 for wrong usage and for a file that cannot be opened, 3 where this
+    /// machine stands in the way.
     Simulate(SimulateArguments),
 }
 

@@ -3,7 +3,6 @@
 pub(crate) mod columns;
 mod page;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,7 +41,7 @@ pub fn play(arguments: &ConformArguments, scenarios: Vec<Scenario>) -> Result<Ex
         return Ok(ExitCode::SUCCESS);
     }
     // What cannot be written is found out before minutes are spent.
-    let json = arguments.json.as_deref().map(open).transpose()?;
+    let json = arguments.json.as_deref().map(ReportFile::open).transpose()?;
     let began = Instant::now();
     let report = watched(&columns::named(&arguments.transport), &scenarios);
     let page = page::draw(&report, began.elapsed());
@@ -53,11 +52,6 @@ pub fn play(arguments: &ConformArguments, scenarios: Vec<Scenario>) -> Result<Ex
     shown?;
     let failed = report.counts().failed > 0;
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-/// Opens the file for the report.
-fn open(path: &Path) -> Result<ReportFile, Failure> {
-    ReportFile::open(path).map_err(|failure| Failure::trouble(failure.to_string()))
 }
 
 /// The scenarios that a filter lets through.

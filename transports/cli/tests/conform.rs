@@ -131,9 +131,9 @@ fn standard_output_is_the_reports_by_a_dash() {
 }
 
 #[test]
-fn a_file_that_cannot_be_written_is_3_before_anything_is_played() {
+fn a_file_that_cannot_be_opened_is_2_before_anything_is_played() {
     let output = redial(&["--json", "/nonexistent/directory/report.json"]);
-    assert_eq!(output.status.code(), Some(3));
+    assert_eq!(output.status.code(), Some(2));
     assert!(output.stdout.is_empty());
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(said.contains("/nonexistent/directory/report.json"), "{said}");
