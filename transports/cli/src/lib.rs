@@ -37,16 +37,31 @@ struct Readme;
 
 /// Runs the command that the process was started with, and answers its exit code.
 pub fn run() -> ExitCode {
-    let outcome = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return instead(&error),
+    };
+    let outcome = match arguments.command {
         Command::Demo(arguments) => demo::command(&arguments),
         Command::Send(arguments) => send::command(&arguments),
         Command::Conform(arguments) => conform::command(&arguments),
         Command::Simulate(arguments) => simulate::command(&arguments),
     };
-    outcome.unwrap_or_else(|error| {
-        streams::tell(format_args!("redial: {error}\n"));
-        ExitCode::from(error.exit_code())
-    })
+    outcome.unwrap_or_else(|failure| failed(&failure))
+}
+
+/// Shows help that was asked for, or what is wrong with the command line.
+fn instead(error: &clap::Error) -> ExitCode {
+    let printed = error.print();
+    if error.use_stderr() {
+        return ExitCode::from(USAGE);
+    }
+    streams::written(printed).map_or_else(|failure| failed(&failure), |()| ExitCode::SUCCESS)
+}
+
+fn failed(failure: &Failure) -> ExitCode {
+    streams::tell(format_args!("redial: {failure}\n"));
+    ExitCode::from(failure.exit_code())
 }
 
 /// Why a command could not be carried out, in one line.

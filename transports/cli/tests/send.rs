@@ -256,6 +256,9 @@ fn a_reader_that_has_gone_away_is_no_trouble() {
 
     let output = with_streams(Stdio::piped(), unread());
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "here"));
+
+    let output = Command::new(env!("CARGO_BIN_EXE_redial")).arg("--help").stdout(unread()).output();
+    assert_eq!(output.expect("the binary runs").status.code(), Some(0));
 }
 
 #[cfg(target_os = "linux")]
@@ -273,11 +276,13 @@ fn a_full_disk_is_one_line_and_exit_code_3() {
     let output = with_streams(Stdio::piped(), full());
     assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "here"));
 
-    let output = Command::new(env!("CARGO_BIN_EXE_redial")).arg("demo").stdout(full()).output();
-    let output = output.expect("the binary runs");
-    let complaint = text(&output.stderr);
-    assert_eq!(output.status.code(), Some(3), "{complaint}");
-    assert_eq!(complaint.lines().count(), 1, "{complaint}");
+    for arguments in [&["demo"][..], &["--help"], &["--version"], &["send", "-h"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+        let output = command.args(arguments).stdout(full()).output().expect("the binary runs");
+        let complaint = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(3), "{arguments:?}: {complaint}");
+        assert_eq!(complaint.lines().count(), 1, "{arguments:?}: {complaint}");
+    }
 }
 
 #[test]
