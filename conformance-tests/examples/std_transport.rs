@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "an example shows what it does")]
 #![allow(clippy::wildcard_enum_match_arm, reason = "errors of other kinds are like the rest")]
 
+use core::future::ready;
 use core::time::Duration;
 use std::io::{self, BufRead as _, BufReader, Error, ErrorKind, Write as _};
 use std::net::{Shutdown, TcpStream, ToSocketAddrs as _};
@@ -35,6 +36,9 @@ impl Transport for Std {
         let (caller, (tell, told)) = (Caller::default(), async_channel::bounded(1));
         let late = exchange.cutoff.map_or(FailureKind::LocalLimit, |cutoff| cutoff.kind());
         let at = exchange.cutoff.map_or(Timestamp::MAX, |cutoff| cutoff.at);
+        if at <= self.0.now() {
+            return Box::pin(ready(Err(TransportError::unsent(late))));
+        }
         let (socket, alarm) = (Arc::clone(&caller.0), self.0.alarm(at));
         let work = move || tell.send_blocking(answer(exchange, &socket)).is_ok();
         let _ = Builder::new().spawn(work);
@@ -89,12 +93,15 @@ fn talk(it: Exchange, place: &OnceLock<TcpStream>, step: &mut Step) -> io::Resul
     if it.origin.scheme() == Scheme::Https {
         return Err(invalid("this transport does not speak TLS"));
     }
-    let at_once = Duration::from_nanos(1);
+    let patience = |timeout: Duration| match timeout {
+        Duration::ZERO => Err(Error::from(ErrorKind::TimedOut)),
+        some => Ok(Some(some)),
+    };
     let mut addresses = (it.origin.host(), it.origin.port()).to_socket_addrs()?;
     let address = addresses.next().ok_or(ErrorKind::AddrNotAvailable)?;
-    let socket = TcpStream::connect_timeout(&address, it.timeouts.connect.max(at_once))?;
-    socket.set_write_timeout(Some(it.timeouts.write.max(at_once)))?;
-    socket.set_read_timeout(Some(it.timeouts.read.max(at_once)))?;
+    let connect = patience(it.timeouts.connect)?.unwrap_or(Duration::MAX);
+    let socket = TcpStream::connect_timeout(&address, connect)?;
+    socket.set_write_timeout(Some(it.timeouts.write.max(Duration::from_nanos(1))))?;
     let mut socket = place.get_or_init(|| socket);
 
     let (head, body) = it.request.into_parts();
@@ -122,6 +129,7 @@ fn talk(it: Exchange, place: &OnceLock<TcpStream>, step: &mut Step) -> io::Resul
     };
 
     *step = (FailureKind::ReadTimeout, FailureKind::Closed, Delivery::Unknown);
+    from.get_ref().set_read_timeout(patience(it.timeouts.read)?)?;
     let mut call = sent.ok_or_else(|| invalid("the head is too large, or to be answered first"))?;
     let head = loop {
         let (used, head) = call.try_response(&seen, false).map_err(malformed)?;

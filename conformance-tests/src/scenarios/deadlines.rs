@@ -187,7 +187,7 @@ fn extremes() -> Vec<Scenario> {
             &["R-T-8"],
             "an attempt that may take no time is at its end",
         )
-        .origin(Script::requests(vec![]).otherwise(vec![await_close()]))
+        .origin(Script::requests(vec![]).otherwise(vec![ok().step()]))
         .call(
             Call::get("/")
                 .attempt_timeout(Duration::ZERO)
@@ -195,9 +195,25 @@ fn extremes() -> Vec<Scenario> {
                 .comes_to([FailureKind::AttemptTimeout; 2])
                 .gives_up(Reason::AttemptsExhausted)
                 .takes(Duration::ZERO, SOON),
-        ),
-        scenario("zero-for-reading", &["R-T-8"], "a read timeout of zero is over at once")
-            .origin(Script::connections(vec![]).otherwise(vec![await_close()]))
+        )
+        .sees_requests(0),
+        scenario(
+            "zero-for-connecting",
+            &["R-T-8"],
+            "no server is near enough to connect in no time",
+        )
+        .origin(Script::requests(vec![]).otherwise(vec![ok().step()]))
+        .setup(|setup| setup.timeouts(|timeouts| timeouts.connect = Duration::ZERO))
+        .call(
+            Call::get("/")
+                .max_attempts(1)
+                .comes_to([(FailureKind::ConnectTimeout, Delivery::Unsent)])
+                .gives_up(Reason::AttemptsExhausted)
+                .takes(Duration::ZERO, SOON),
+        )
+        .sees_requests(0),
+        scenario("zero-for-reading", &["R-T-8"], "or to answer in none")
+            .origin(Script::requests(vec![]).otherwise(vec![ok().step()]))
             .setup(|setup| setup.timeouts(|timeouts| timeouts.read = Duration::ZERO))
             .call(
                 Call::get("/")

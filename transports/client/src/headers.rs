@@ -1,7 +1,7 @@
 //! The headers of a request: what the caller set, the client's defaults, and nothing else.
 
 use http::Method;
-use http::header::{CONTENT_LENGTH, Entry, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, Entry, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use http_body::Body as _;
 
 use crate::body::Body;
@@ -48,6 +48,9 @@ pub(crate) fn check(
 ) -> Result<(), &'static str> {
     if *method == Method::CONNECT {
         return Err("CONNECT opens a tunnel, and this client has no use for one");
+    }
+    if headers.get_all(HOST).iter().nth(1).is_some() {
+        return Err("a request has one Host, and servers refuse those with more (RFC 9112 3.2)");
     }
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err("the framing of the body is not the caller's: leave Transfer-Encoding out");

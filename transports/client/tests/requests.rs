@@ -217,6 +217,14 @@ fn the_framing_of_a_body_is_not_the_callers() {
 }
 
 #[test]
+fn a_request_has_one_host() {
+    let (client, script) = client([status(200)]);
+    let call = client.get("http://h/").header("host", "a").header("host", "b");
+    assert!(block_on(call.send()).unwrap_err().to_string().contains("one Host"));
+    assert!(script.sent().is_empty());
+}
+
+#[test]
 fn a_query_is_added_to_what_the_url_has() {
     let pairs = [("a", "1 2"), ("b", "&=#")];
     let rows = [

@@ -154,6 +154,7 @@ impl Watch {
     fn grace<R: Runtime>(&mut self, lease: &Lease<R>, now: Timestamp) -> Option<Timestamp> {
         let read = lease.meter().bytes_in();
         match self.grace {
+            _ if self.read.is_zero() => None,
             Some((known, until)) if known == read => Some(until),
             Some(_) | None if lease.has_unread() => {
                 let until = now.saturating_add(GRACE);
@@ -172,6 +173,10 @@ impl Watch {
                 return Err(cutoff.kind());
             }
             next = cutoff.at;
+        }
+        if self.read.is_zero() && matches!(self.upload.phase(), Phase::Done) {
+            // At once (R-T-8), however soon something comes.
+            return Err(FailureKind::ReadTimeout);
         }
         let (silent_until, kind) = self.silence(meter, now);
         match silent_until {

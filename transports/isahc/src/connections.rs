@@ -120,6 +120,11 @@ impl Connections {
         figures
     }
 
+    /// Whether there may be a connection that waits for a request.
+    pub(crate) fn has_idle(&self) -> bool {
+        self.slots.lock().ledger.idle() > 0
+    }
+
     /// Keeps no connection from here on.
     pub(crate) fn shut_down(&self) {
         self.slots.lock().closed = true;

@@ -42,6 +42,10 @@ pub(crate) fn send(
 ) -> impl Future<Output = Result<Answer, TransportError>> + Send {
     async move {
         request::check(&exchange.request)?;
+        if exchange.timeouts.connect.is_zero() && !connections.has_idle() {
+            // At once (R-T-8), however near the server is.
+            return Err(TransportError::unsent(FailureKind::ConnectTimeout));
+        }
         let lease = connections.acquire(request::lane(&exchange), &exchange).await?;
         let handle = Arc::clone(lease.handle());
         let Some((sending, mut begun)) = begin(connections, &handle, &lease, exchange)? else {
@@ -84,11 +88,15 @@ fn begin<'a>(
     let (origin, method) = (exchange.origin.clone(), exchange.request.method().clone());
     let streams = may_be_h2(protocol, exchange.request.uri());
     let clock = connections.clock();
+    let (began, survey) = (clock.now(), connections.survey());
+    if let Some(cutoff) = cutoff.filter(|cutoff| began >= cutoff.at) {
+        lease.gone();
+        return Err(TransportError::unsent(cutoff.kind()));
+    }
     let prepared = request::prepare(exchange, lease, protocol, clock);
     let (request, progress) = prepared.inspect_err(|_| lease.gone())?;
-    let plain = (origin.scheme() == Scheme::Http).then(|| origin.port());
-    let (began, survey) = (clock.now(), connections.survey());
-    let standing = Standing::new(Arc::clone(survey), plain, timeouts.read, began);
+    let peer = (origin.port(), origin.scheme() == Scheme::Http);
+    let standing = Standing::new(Arc::clone(survey), peer, timeouts.read, began);
     let backlog = || Backlog::new(survey, origin.port(), timeouts.write, began);
     let backlog = progress.is_upload().then(backlog);
     let upload = progress.clone();
@@ -114,7 +122,9 @@ fn came(
                 // further attempts would be as silent.
                 connections.retire(lease);
             }
-            Err(TransportError::new(Failure::new(kind, Delivery::Unknown)))
+            let unsent = begun.watch.is_unconnected();
+            let delivery = if unsent { Delivery::Unsent } else { Delivery::Unknown };
+            Err(TransportError::new(Failure::new(kind, delivery)))
         }
         Head::HandleLost => Err(handle_lost(connections, lease)),
     }

@@ -9,6 +9,7 @@ use isahc::tls::{TlsConfig, TrustStore};
 use redial_client::{Protocol, Roots, Settings, SettingsError};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
+use webpki::anchor_from_trusted_cert;
 
 use crate::identity::Lent;
 use crate::ledger::Lane;
@@ -101,7 +102,11 @@ fn check_roots(text: &[u8]) -> Result<(), SettingsError> {
         return Err(SettingsError::Roots("there is no certificate in it".into()));
     }
     for certificate in certificates {
-        certificate.map_err(|error| SettingsError::Roots(error.to_string().into()))?;
+        let certificate =
+            certificate.map_err(|error| SettingsError::Roots(error.to_string().into()))?;
+        // curl would find out in the first handshake, and blame the server.
+        anchor_from_trusted_cert(&certificate)
+            .map_err(|error| SettingsError::Roots(error.to_string().into()))?;
     }
     Ok(())
 }

@@ -24,9 +24,10 @@ use redial_engine::Timestamp;
 /// It is looked at after an eighth of the read timeout, and then after twice the time each.
 pub(crate) struct Standing {
     survey: Arc<Survey>,
-    /// The peer's port where nothing but TCP comes before the request; of TLS the system knows
-    /// nothing.
-    plain: Option<u16>,
+    /// The peer's.
+    port: u16,
+    /// Whether nothing but TCP comes before the request; of TLS the system knows nothing.
+    plain: bool,
     began: Timestamp,
     next: Timestamp,
     /// When a look that there was no time for is to be tried again.
@@ -38,20 +39,28 @@ impl Standing {
     /// Of a request that begins now.
     pub(crate) fn new(
         survey: Arc<Survey>,
-        plain: Option<u16>,
+        (port, plain): (u16, bool),
         read_timeout: Duration,
         began: Timestamp,
     ) -> Self {
         let first = (read_timeout / 8).max(Duration::from_millis(10));
-        let next = plain.map_or(Timestamp::MAX, |_| began.saturating_add(first));
-        Self { survey, plain, began, next, deferred: next, since: None }
+        let next = if plain { began.saturating_add(first) } else { Timestamp::MAX };
+        Self { survey, port, plain, began, next, deferred: next, since: None }
+    }
+
+    /// Whether it certainly does not: nothing can have been sent then.
+    pub(crate) fn is_unconnected(&self, now: Timestamp) -> bool {
+        let stand = self.survey.stand(self.port, now);
+        stand.is_ok_and(|stand| stand.connecting && !stand.established)
     }
 
     /// Looks, where it is time to.
     pub(crate) fn look(&mut self, now: Timestamp) {
         let due = now >= self.deferred && self.since.is_none();
-        let Some(port) = self.plain.filter(|_| due) else { return };
-        match self.survey.stands(port, self.next) {
+        if !self.plain || !due {
+            return;
+        }
+        match self.survey.stands(self.port, self.next) {
             Ok(true) => (self.since, self.deferred) = (Some(now), Timestamp::MAX),
             Ok(false) => {
                 self.next = now.saturating_add(now.saturating_since(self.began));

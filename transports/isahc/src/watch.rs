@@ -77,6 +77,13 @@ impl Watch {
         Some(cutoff.kind())
     }
 
+    /// Whether nothing can have been sent, because no connection stands yet.
+    pub(crate) fn is_unconnected(&self) -> bool {
+        !self.answered
+            && self.upload.stand().asked.is_none()
+            && self.standing.is_unconnected(self.clock.now())
+    }
+
     /// Which timeout it is that curl's own limits stand in for.
     pub(crate) fn silence(&self) -> FailureKind {
         let stand = self.upload.stand();
@@ -134,6 +141,10 @@ impl Watch {
             next = cutoff.at;
         }
         let stand = self.upload.stand();
+        if self.timeouts.read.is_zero() && (self.answered || stand.done) {
+            // At once (R-T-8), however soon something comes.
+            return Err(FailureKind::ReadTimeout);
+        }
         if let Some(backlog) = self.backlog.as_ref().filter(|_| is_sending(self.answered, &stand)) {
             next = next.min(backlog.next_look());
         }

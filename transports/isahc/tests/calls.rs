@@ -287,7 +287,8 @@ fn settings_that_cannot_be_carried_out_are_refused() {
         IsahcTransport::with(settings)
     };
     let broken = "-----BEGIN CERTIFICATE-----\nno base64!\n-----END CERTIFICATE-----\n";
-    for text in ["", "no PEM", broken] {
+    let no_certificate = "-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n";
+    for text in ["", "no PEM", broken, no_certificate] {
         let error = roots(text).unwrap_err();
         assert!(matches!(error, StartError::Settings(SettingsError::Roots(_))), "{error:?}");
     }

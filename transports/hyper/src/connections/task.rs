@@ -87,6 +87,10 @@ impl<R: Runtime> Task<R> {
         began: Timestamp,
         timeout: Duration,
     ) -> Result<Connected<R>, TransportError> {
+        if timeout.is_zero() {
+            // At once (R-T-8), however near the server is.
+            return Err(TransportError::unsent(FailureKind::ConnectTimeout));
+        }
         let until = began.checked_add(timeout).unwrap_or(Timestamp::MAX);
         let limit = self.runtime.sleep_until(until);
         let connecting = self.connector.connect(&self.runtime, &self.origin, &self.shared);
