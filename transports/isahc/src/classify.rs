@@ -28,13 +28,12 @@ impl fmt::Display for CurlError {
 
 impl StdError for CurlError {}
 
-/// An error that came instead of a response head. `shared`: on a connection that other requests may
-/// have been on, or be.
+/// An error that came instead of a response head. `streams`: over what may have been HTTP/2.
 pub(crate) fn before_head(
     error: isahc::Error,
     watch: &Watch,
     progress: &Progress,
-    shared: bool,
+    streams: bool,
 ) -> TransportError {
     if let Some(source) = progress.take_failure() {
         // The server may have made something of the part that it got.
@@ -50,8 +49,8 @@ pub(crate) fn before_head(
             DescriptorLimit,
         );
     }
-    if shared && code == code_of::WRITE_ERROR {
-        // So curl's TLS says that it can no longer send, which over HTTP/2 does not end a connection.
+    if streams && code == code_of::WRITE_ERROR {
+        // So curl's TLS says that it can no longer send, and HTTP/2 has to at any time.
         let failure = Failure::new(FailureKind::Reset, Delivery::Unknown);
         return TransportError::with_source(failure, CurlError { code });
     }

@@ -179,6 +179,15 @@ declare! {
         shown_by: "tls::a_client_certificate_is_shown",
     }
     {
+        requirements: ["R-D-3"],
+        rows: [],
+        instead: "over TLS, where it might be HTTP/2, a header line that isahc cannot read is `Reset`, \
+                  and retried",
+        because: "isahc's `handler.rs` stops curl by `CURLE_WRITE_ERROR`, which `lib/vtls/rustls.c` \
+                  says as well where it can no longer send",
+        shown_by: "tls::a_header_that_is_none_is_told_where_no_stream_may_have_been_lost",
+    }
+    {
         requirements: ["R-P-6"],
         rows: [],
         instead: "HTTP/2: calls that begin together open a connection each, and every call has a \

@@ -22,6 +22,7 @@ use tracing::dispatcher::{Dispatch, with_default};
 use crate::backlog::Backlog;
 use crate::classify;
 use crate::connections::{Connections, Lease};
+use crate::ledger::Lane;
 use crate::request;
 use crate::response::Reading;
 use crate::standing::Standing;
@@ -46,9 +47,11 @@ pub(crate) fn send(
             // At once (R-T-8), however near the server is.
             return Err(TransportError::unsent(FailureKind::ConnectTimeout));
         }
-        let lease = connections.acquire(request::lane(&exchange), &exchange).await?;
+        let lane = request::lane(&exchange);
+        let lease = connections.acquire(lane, &exchange).await?;
         let handle = Arc::clone(lease.handle());
-        let Some((sending, mut begun)) = begin(connections, &handle, &lease, exchange)? else {
+        let Some((sending, mut begun)) = begin(connections, &handle, &lease, lane, exchange)?
+        else {
             return Err(handle_lost(connections, &lease));
         };
         let cancelled = CancelOnDrop(begun.progress.clone());
@@ -81,12 +84,13 @@ fn begin<'a>(
     connections: &Connections,
     handle: &'a HttpClient,
     lease: &Lease,
+    lane: Lane,
     exchange: Exchange,
 ) -> Result<Option<(ResponseFuture<'a>, Begun)>, TransportError> {
     let protocol = connections.maker().settings().protocol;
     let (timeouts, cutoff) = (exchange.timeouts, exchange.cutoff);
     let (origin, method) = (exchange.origin.clone(), exchange.request.method().clone());
-    let streams = may_be_h2(protocol, exchange.request.uri());
+    let streams = may_be_h2(protocol, lane, exchange.request.uri());
     let clock = connections.clock();
     let (began, survey) = (clock.now(), connections.survey());
     if let Some(cutoff) = cutoff.filter(|cutoff| began >= cutoff.at) {
@@ -145,10 +149,10 @@ fn opened(response: &Response<AsyncBody>) -> PoolEventKind {
 }
 
 /// Whether the connection may have other requests on it, and outlive this one's failure.
-fn may_be_h2(protocol: Protocol, uri: &http::Uri) -> bool {
+fn may_be_h2(protocol: Protocol, lane: Lane, uri: &http::Uri) -> bool {
     match protocol {
         Protocol::Http1 => false,
-        Protocol::Negotiated => uri.scheme_str() == Some("https"),
+        Protocol::Negotiated => lane == Lane::Kept && uri.scheme_str() == Some("https"),
         Protocol::Http2PriorKnowledge | _ => true,
     }
 }
@@ -162,8 +166,7 @@ fn failed(
 ) -> TransportError {
     let port = error.local_addr().map(|address| address.port());
     let reused = port.is_some() && lease.over(port);
-    let shared = reused && begun.streams;
-    let error = classify::before_head(error, &begun.watch, &begun.progress, shared);
+    let error = classify::before_head(error, &begun.watch, &begun.progress, begun.streams);
     let Failure { kind, delivery, .. } = error.failure();
     if !begun.streams || delivery == Delivery::Unsent {
         lease.gone();

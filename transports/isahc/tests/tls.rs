@@ -161,6 +161,24 @@ fn a_connection_whose_tls_is_broken_fails_one_attempt_at_most() {
     assert!(response.attempts().len() <= 3, "{:?}", response.attempts());
 }
 
+/// R-D-3, as it is declared: curl says the same of TLS that can no longer send.
+#[test]
+fn a_header_that_is_none_is_told_where_no_stream_may_have_been_lost() {
+    let malformed = b"HTTP/1.1 200 OK\r\nna me: x\r\ncontent-length: 0\r\n\r\n".to_vec();
+    let tls = Tls::new(Certificate::Good).alpn(["http/1.1"]);
+    let server = server(tls, vec![Step::Write(malformed), Step::Close]);
+    let cases = [
+        (Protocol::Negotiated, Method::GET, FailureKind::Reset),
+        (Protocol::Negotiated, Method::POST, FailureKind::RemoteProtocol),
+        (Protocol::Http1, Method::GET, FailureKind::RemoteProtocol),
+    ];
+    for (protocol, method, kind) in cases {
+        let client = trusting(&server, |settings| settings.protocol = protocol);
+        let call = client.call(method.clone(), server.url("/")).max_attempts(NonZeroU32::MIN);
+        assert_eq!(block_on(call.send()).unwrap_err().kind(), kind, "{protocol:?} {method}");
+    }
+}
+
 /// R-X-4: whoever cuts a connection is not taken for its peer.
 #[test]
 fn an_end_without_close_notify_is_an_error() {
