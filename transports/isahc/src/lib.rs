@@ -54,6 +54,7 @@
 //! | `exchange.rs` | one request until its response head |
 //! | `response.rs` | the response body |
 //! | `standing.rs` | whether curl's connection stands |
+//! | `backlog.rs` | whether the server accepts an upload |
 //! | `watch.rs` | when an exchange has been silent for too long |
 //! | `classify.rs` | from curl's codes to a kind and a delivery |
 //! | `declared.rs` | what is otherwise than the requirements say, as data |
