@@ -113,8 +113,10 @@ declare! {
         requirements: ["R-D-7"],
         rows: [],
         instead: "a request with a body, whose kept connection has died, fails as `Closed` with \
-                  delivery `Unknown`, and is on no connection twice",
-        because: "the body cannot be rewound: `CURLE_SEND_FAIL_REWIND` is all that there is to see",
+                  delivery `Unknown`, and is on no connection twice; over HTTP/2 and TLS, so may \
+                  one without",
+        because: "the body cannot be rewound: `CURLE_SEND_FAIL_REWIND` is all that there is to see; \
+                  of a stream, `lib/http2.c` says `CURLE_HTTP2`",
         shown_by: "wire::a_request_with_a_body_is_never_sent_twice_whatever_its_method",
     }
     {
