@@ -40,6 +40,11 @@ pub(crate) fn before_head(
         let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unknown);
         return TransportError::with_source(failure, source);
     }
+    if progress.is_asked_again() {
+        // curl would have sent a stream that was reset by HTTP/1.1.
+        let failure = Failure::new(FailureKind::StreamReset, Delivery::Unknown);
+        return TransportError::with_source(failure, error);
+    }
     let Some(code) = curl_code(&error) else {
         return TransportError::with_source(of_isahc(&error), error);
     };
@@ -110,7 +115,9 @@ const fn after_connecting(code: u32) -> FailureKind {
         c::GOT_NOTHING | c::HTTP2 => FailureKind::Closed,
         c::PARTIAL_FILE => FailureKind::Truncated,
         c::SEND_ERROR | c::RECV_ERROR => FailureKind::Reset,
-        c::HTTP2_STREAM => FailureKind::StreamReset,
+        // The latter where curl has begun to send a stream that was reset by HTTP/1.1, and its body is
+        // there no more.
+        c::HTTP2_STREAM | c::READ_ERROR => FailureKind::StreamReset,
         // isahc stops curl (CURLE_WRITE_ERROR) at a header line that it cannot read.
         c::UNSUPPORTED_PROTOCOL
         | c::WEIRD_SERVER_REPLY
@@ -155,6 +162,7 @@ mod code_of {
     pub(super) const HTTP2: u32 = 16;
     pub(super) const PARTIAL_FILE: u32 = 18;
     pub(super) const WRITE_ERROR: u32 = 23;
+    pub(super) const READ_ERROR: u32 = 26;
     pub(super) const OPERATION_TIMEDOUT: u32 = 28;
     pub(super) const SSL_CONNECT_ERROR: u32 = 35;
     pub(super) const GOT_NOTHING: u32 = 52;

@@ -110,6 +110,15 @@ declare! {
         shown_by: "wire::every_row_of_http1_with_a_method_that_may_not_be_repeated",
     }
     {
+        requirements: ["R-D-7", "R-X-4"],
+        rows: [],
+        instead: "a stream that is reset because HTTP/1.1 is required is sent again by that, where \
+                  the request may be repeated, and its response goes on with what comes then; what \
+                  must not be repeated begins anew, but is not whole, and fails as `StreamReset`",
+        because: "`lib/multi.c`, \"Downgrades to HTTP/1.1\"; no option switches it off",
+        shown_by: "http2::what_may_be_repeated_goes_on_by_http1",
+    }
+    {
         requirements: ["R-D-7"],
         rows: [],
         instead: "a request with a body, whose kept connection has died, fails as `Closed` with \

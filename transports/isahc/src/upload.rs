@@ -27,6 +27,9 @@ struct State {
     /// Who is to be woken when the source has something, where it had nothing when curl asked.
     source_pending: Option<Waker>,
     done: bool,
+    /// Whether curl was told that it ends here, and asked again.
+    ended: bool,
+    again: bool,
     failure: Option<BodyError>,
     cancelled: bool,
 }
@@ -67,6 +70,11 @@ impl Progress {
     /// Why the source failed, once.
     pub(crate) fn take_failure(&self) -> Option<BodyError> {
         self.0.as_ref()?.lock().failure.take()
+    }
+
+    /// Whether curl has asked beyond the end.
+    pub(crate) fn is_asked_again(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| shared.lock().again)
     }
 
     /// Fails curl's next read, which lets go of the request, and sees to it that there is one.
@@ -146,7 +154,11 @@ impl AsyncRead for Upload {
         let now = this.clock.now();
         {
             let mut state = this.progress.lock();
-            if state.cancelled {
+            // Whoever asks beyond the end is about to send the request again: what a server is told to
+            // take by HTTP/1.1 (RFC 9113 7), curl sends by that, whatever the method, and without a look
+            // at the body, which would be empty then.
+            state.again |= state.ended;
+            if state.cancelled || state.again {
                 return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
             }
             state.asked = Some(now);
@@ -160,7 +172,8 @@ impl AsyncRead for Upload {
                     return Poll::Ready(Err(io::Error::other("the request body failed")));
                 }
                 Poll::Ready(None) => {
-                    this.progress.lock().done = true;
+                    let mut state = this.progress.lock();
+                    (state.done, state.ended) = (true, true);
                     return Poll::Ready(Ok(0));
                 }
                 Poll::Pending => {

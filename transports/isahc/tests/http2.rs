@@ -15,8 +15,9 @@ use core::time::Duration;
 use std::thread;
 
 use common::{SOON, block_on, ok};
+use http::Method;
 use redial_client::{ClientBuilder, Protocol, Settings};
-use redial_conformance::{FaultServer, Http2, Script, Step};
+use redial_conformance::{ErrorCode, FaultServer, Frame, Http2, Script, Step};
 use redial_engine::{Delivery, FailureKind};
 use redial_isahc::IsahcTransport;
 
@@ -78,4 +79,57 @@ fn a_silent_connection_serves_no_second_attempt() {
     let response = block_on(call.send()).unwrap();
     assert_eq!((response.text(), response.attempts().len()), ("ok".into(), 2));
     assert_eq!(server.log().connections().len(), 2);
+}
+
+/// R-X-6: a stream that is reset because HTTP/1.1 is required, curl sends again by that, whatever the
+/// method. What must not be repeated has no end then.
+#[test]
+fn what_must_not_be_repeated_is_not_whole_where_curl_goes_on_by_http1() {
+    let required = Frame::rst_stream(ErrorCode::HTTP_1_1_REQUIRED);
+    for (method, body) in [(Method::POST, ""), (Method::POST, "four"), (Method::PATCH, "")] {
+        let script = Script::connections(vec![
+            vec![
+                Step::Preface(Http2::new()),
+                Step::ReadRequest,
+                Step::Send(vec![required.clone()]),
+                Step::Pause(Duration::from_millis(300)),
+            ],
+            vec![Step::ReadRequest, ok().step()],
+        ]);
+        let server = FaultServer::start(script).unwrap();
+        let call = client().build().unwrap().call(method.clone(), server.url("/")).body(body);
+        let error = block_on(call.send()).unwrap_err();
+        let failure = error.failure().unwrap();
+        let seen = (failure.kind, failure.delivery);
+        assert_eq!(seen, (FailureKind::StreamReset, Delivery::Unknown), "{method} {body}");
+        let log = server.log();
+        let whole = log.requests().iter().filter(|request| request.complete).count();
+        assert_eq!(whole, 1, "{method} {body}");
+    }
+}
+
+/// R-X-4, as it is declared: what may be repeated is repeated, and what comes of it goes on where the
+/// stream has ended.
+#[test]
+fn what_may_be_repeated_goes_on_by_http1() {
+    let required = || Frame::rst_stream(ErrorCode::HTTP_1_1_REQUIRED);
+    let head = || Frame::headers([(":status", "200")]);
+    let cases = [
+        (vec![required()], "ok"),
+        (vec![head(), Frame::data("half, and "), required()], "half, and ok"),
+    ];
+    for (frames, text) in cases {
+        let script = Script::connections(vec![
+            vec![
+                Step::Preface(Http2::new()),
+                Step::ReadRequest,
+                Step::Send(frames),
+                Step::Pause(Duration::from_millis(300)),
+            ],
+            vec![Step::ReadRequest, ok().step()],
+        ]);
+        let server = FaultServer::start(script).unwrap();
+        let response = block_on(client().build().unwrap().get(server.url("/")).send()).unwrap();
+        assert_eq!((response.text().as_ref(), response.attempts().len()), (text, 1));
+    }
 }
