@@ -8,12 +8,13 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use redial_client::Timeouts;
 use redial_engine::Timestamp;
 
 use crate::standing::{Later, Survey, Uploading};
 use crate::upload::Stand;
 
-/// How often it is looked at within a write timeout.
+/// How often it is looked at within a read or write timeout.
 const LOOKS: u32 = 4;
 
 /// The least time between two looks.
@@ -26,8 +27,10 @@ pub(crate) struct Backlog {
     next: Timestamp,
     /// The most that it was known to have accepted.
     most: u64,
-    /// When that was last seen to grow; `None` where nothing is known of it.
+    /// When that was last seen to grow; `None` where nothing is known to wait.
     moved: Option<Timestamp>,
+    /// When all that curl had handed over was first seen to have been accepted.
+    drained: Option<Timestamp>,
 }
 
 impl Backlog {
@@ -35,12 +38,12 @@ impl Backlog {
     pub(crate) fn new(
         survey: &Arc<Survey>,
         port: u16,
-        write_timeout: Duration,
+        timeouts: Timeouts,
         began: Timestamp,
     ) -> Self {
-        let pace = (write_timeout / LOOKS).max(PACE);
-        let uploading = Survey::upload(survey, port);
-        Self { uploading, pace, next: began.saturating_add(pace), most: 0, moved: None }
+        let pace = (timeouts.read.min(timeouts.write) / LOOKS).max(PACE);
+        let (uploading, next) = (Survey::upload(survey, port), began.saturating_add(pace));
+        Self { uploading, pace, next, most: 0, moved: None, drained: None }
     }
 
     /// Looks, where it is time to.
@@ -63,7 +66,15 @@ impl Backlog {
                 }
                 self.most = self.most.max(accepted);
             }
-            Ok(None) => self.moved = None,
+            Ok(None) => {
+                if self.moved.take().is_some() {
+                    self.drained = Some(now);
+                }
+                if stand.done {
+                    // Nothing will wait any more.
+                    self.next = Timestamp::MAX;
+                }
+            }
             Err(Later(at)) => self.next = at.max(now.saturating_add(PACE)),
         }
     }
@@ -73,8 +84,13 @@ impl Backlog {
         self.next
     }
 
-    /// Since when the server has accepted nothing, where that is known.
+    /// Since when the server has accepted nothing of what waits, where some is known to.
     pub(crate) const fn stuck_since(&self) -> Option<Timestamp> {
         self.moved
+    }
+
+    /// When it had accepted all that had waited, where some was known to.
+    pub(crate) const fn drained_at(&self) -> Option<Timestamp> {
+        self.drained
     }
 }

@@ -126,7 +126,7 @@ impl Watch {
         if !self.answered && stand.asked.is_none() {
             self.standing.look(now);
         }
-        if let Some(backlog) = self.backlog.as_mut().filter(|_| is_sending(self.answered, &stand)) {
+        if let Some(backlog) = self.backlog.as_mut().filter(|_| is_sent(self.answered, &stand)) {
             backlog.look(&stand, now);
         }
     }
@@ -145,7 +145,7 @@ impl Watch {
             // At once (R-T-8), however soon something comes.
             return Err(FailureKind::ReadTimeout);
         }
-        if let Some(backlog) = self.backlog.as_ref().filter(|_| is_sending(self.answered, &stand)) {
+        if let Some(backlog) = self.backlog.as_ref().filter(|_| is_sent(self.answered, &stand)) {
             next = next.min(backlog.next_look());
         }
         let (silent_until, kind) = self.limit(now);
@@ -176,8 +176,17 @@ impl Watch {
         let stand = self.upload.stand();
         // curl asks for the body when there is a connection to send it over, and keeps the connect
         // timeout by itself.
+        let backlog = self.backlog.as_ref();
+        let stuck = backlog.and_then(Backlog::stuck_since);
         match (stand.done, stand.asked) {
-            (true, Some(asked)) => (until(self.began.max(asked), read), FailureKind::ReadTimeout),
+            // curl has handed over the whole body, and the system has not.
+            (true, Some(_)) if let Some(stuck) = stuck => {
+                (until(stuck, write), FailureKind::WriteTimeout)
+            }
+            (true, Some(asked)) => {
+                let sent = backlog.and_then(Backlog::drained_at).map_or(asked, |at| at.max(asked));
+                (until(self.began.max(sent), read), FailureKind::ReadTimeout)
+            }
             (true, None) => {
                 let unconnected = until(self.began, connect.saturating_add(read));
                 let trickled = self.standing.since().map(|at| until(at, read.saturating_mul(HEAD)));
@@ -189,7 +198,6 @@ impl Watch {
                 (until(now, write.max(AGAIN)), FailureKind::WriteTimeout)
             }
             (false, Some(asked)) => {
-                let stuck = self.backlog.as_ref().and_then(Backlog::stuck_since);
                 let since = stuck.map_or(asked, |stuck| stuck.min(asked));
                 (until(since, write), FailureKind::WriteTimeout)
             }
@@ -200,9 +208,9 @@ impl Watch {
     }
 }
 
-/// Whether curl sends a body, and has not sent all of it.
-const fn is_sending(answered: bool, stand: &Stand) -> bool {
-    !answered && !stand.done && stand.asked.is_some()
+/// Whether a body is on its way: curl has begun to send it, and there is no answer.
+const fn is_sent(answered: bool, stand: &Stand) -> bool {
+    !answered && stand.asked.is_some()
 }
 
 /// The earlier of two points in time, of which `None` never comes.

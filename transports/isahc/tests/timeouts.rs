@@ -114,6 +114,20 @@ fn a_server_that_accepts_nothing_trips_the_write_timeout_whatever_the_system_tak
     assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(20), "{took:?}");
 }
 
+/// R-T-2: no answer is to be expected while a part of the upload waits in the system.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "elsewhere nobody says what waits in a socket")]
+fn an_upload_that_is_taken_slowly_is_no_silence_of_the_servers() {
+    let some = [Step::ReadBytes(50_000), Step::Pause(Duration::from_millis(150))];
+    let slow = core::iter::repeat_n(some, 19).flatten();
+    let steps =
+        [Step::ReadHead].into_iter().chain(slow).chain([Step::ReadBytes(50_000), ok().step()]);
+    let server = FaultServer::start(Script::connections(vec![steps.collect()])).unwrap();
+    let mut limits = timeouts(Duration::from_secs(60));
+    (limits.read, limits.write) = (Duration::from_secs(1), Duration::from_secs(2));
+    assert_eq!(send(&server.url("/"), 1_000_000, limits).unwrap(), 200);
+}
+
 /// Whoever waits for a connection leaves the thread to others, with a body to send as well.
 #[test]
 fn a_connection_in_the_making_keeps_no_thread_busy() {
