@@ -114,8 +114,10 @@ declare! {
         rows: [],
         instead: "a stream that is reset because HTTP/1.1 is required is sent again by that, where \
                   the request may be repeated, and its response goes on with what comes then; what \
-                  must not be repeated begins anew, but is not whole, and fails as `StreamReset`",
-        because: "`lib/multi.c`, \"Downgrades to HTTP/1.1\"; no option switches it off",
+                  must not be repeated begins anew, but is not whole, and fails as `StreamReset`, \
+                  except where it has no body and its response had begun",
+        because: "`lib/multi.c`, \"Downgrades to HTTP/1.1\"; no option switches it off, and isahc's \
+                  `handler.rs` has let go of the body with the response head",
         shown_by: "http2::what_may_be_repeated_goes_on_by_http1",
     }
     {
