@@ -28,12 +28,13 @@ impl fmt::Display for CurlError {
 
 impl StdError for CurlError {}
 
-/// An error that came instead of a response head. `streams`: over what may have been HTTP/2.
+/// An error that came instead of a response head. `streams_over_tls`: over what may have been
+/// HTTP/2 with TLS below.
 pub(crate) fn before_head(
     error: isahc::Error,
     watch: &Watch,
     progress: &Progress,
-    streams: bool,
+    streams_over_tls: bool,
 ) -> TransportError {
     if let Some(source) = progress.take_failure() {
         // The server may have made something of the part that it got.
@@ -54,7 +55,7 @@ pub(crate) fn before_head(
             DescriptorLimit,
         );
     }
-    if streams && code == code_of::WRITE_ERROR {
+    if streams_over_tls && code == code_of::WRITE_ERROR {
         // So curl's TLS says that it can no longer send, and HTTP/2 has to at any time.
         let failure = Failure::new(FailureKind::Reset, Delivery::Unknown);
         return TransportError::with_source(failure, CurlError { code });

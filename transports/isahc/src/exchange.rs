@@ -166,7 +166,8 @@ fn failed(
 ) -> TransportError {
     let port = error.local_addr().map(|address| address.port());
     let reused = port.is_some() && lease.over(port);
-    let error = classify::before_head(error, &begun.watch, &begun.progress, begun.streams);
+    let streams_over_tls = begun.streams && begun.origin.scheme() == Scheme::Https;
+    let error = classify::before_head(error, &begun.watch, &begun.progress, streams_over_tls);
     let Failure { kind, delivery, .. } = error.failure();
     if !begun.streams || delivery == Delivery::Unsent {
         lease.gone();
