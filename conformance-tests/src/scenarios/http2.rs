@@ -358,6 +358,16 @@ fn bodies() -> Vec<Scenario> {
         lost("connection-lost", vec![], Delivery::Unknown),
         lost("connection-lost-in-a-head", part_of_a_head, Delivery::Unknown),
         lost("connection-lost-in-a-body", half(vec![]), Delivery::Answered),
+        scenario("frame-in-pieces", &["R-T-2"], "a frame that comes steadily is no silence")
+            .origin(Script::requests(vec![vec![
+                Step::Send(vec![Frame::headers([(":status", "200")])]),
+                Step::WriteSlowly {
+                    bytes: Frame::data("piece by piece").end_stream().bytes(1),
+                    piece: 2,
+                    gap: millis(150),
+                },
+            ]]))
+            .call(Call::get("/").comes_to([200]).ends(End::with(200, "piece by piece"))),
         scenario("body-in-pieces", &["R-T-2"], "one that comes steadily is in time")
             .origin(Script::requests(vec![vec![
                 Reply::status(200).body("piece by piece by piece").slowly(5, millis(150)),

@@ -99,7 +99,11 @@ impl Connector {
         let (meter, scratch) = (Arc::clone(&shared.meter), self.scratch.clone());
         let io = MeteredIo::new(Arc::clone(&wire), runtime.clone(), meter, scratch);
         let _ = shared.wire.set(wire);
-        if http2 { self.speak_http2(io, &shared.meter).await } else { self.speak_http1(io).await }
+        if http2 {
+            self.speak_http2(io.in_frames(), &shared.meter).await
+        } else {
+            self.speak_http1(io).await
+        }
     }
 
     async fn speak_http1<R: Runtime>(

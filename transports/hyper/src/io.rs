@@ -1,7 +1,7 @@
 //! What crosses the wire, metered: the ground of timeouts, deliveries and failure kinds.
 
 use core::pin::Pin;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -11,6 +11,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use redial_engine::Timestamp;
 
 use crate::classify::is_reset;
+use crate::frames::Frames;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
 use crate::wire::Wire;
@@ -53,6 +54,8 @@ pub(crate) struct Meter {
     last_out: AtomicU64,
     /// Since when the peer accepts nothing; zero while it does.
     blocked_since: AtomicU64,
+    /// Whether what came last stops in the middle of a response's frame (HTTP/2).
+    within_frame: AtomicBool,
     /// The first error of the socket: later ones only follow from it.
     error: OnceLock<SocketError>,
 }
@@ -75,6 +78,7 @@ impl Default for Meter {
             last_in: AtomicU64::new(0),
             last_out: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
+            within_frame: AtomicBool::new(false),
             error: OnceLock::new(),
         }
     }
@@ -126,6 +130,11 @@ impl Meter {
     /// When bytes last came in; the origin of time where none did.
     pub(crate) fn last_in(&self) -> Timestamp {
         Timestamp::from_nanos(self.last_in.load(Ordering::Relaxed))
+    }
+
+    /// Whether what came last stops in the middle of a frame of some response, over HTTP/2.
+    pub(crate) fn is_within_frame(&self) -> bool {
+        self.within_frame.load(Ordering::Relaxed)
     }
 
     pub(crate) fn blocked_since(&self) -> Option<Timestamp> {
@@ -204,6 +213,8 @@ pub(crate) struct MeteredIo<R: Runtime> {
     hears_out: bool,
     /// Whether a write has failed because the peer is lost.
     deaf: bool,
+    /// Over HTTP/2.
+    frames: Option<Frames>,
 }
 
 /// After so many reads in a row the others on the executor have a turn. A peer that never pauses
@@ -228,7 +239,14 @@ impl<R: Runtime> MeteredIo<R> {
             unflushed: false,
             hears_out: false,
             deaf: false,
+            frames: None,
         }
+    }
+
+    /// The same for HTTP/2.
+    pub(crate) fn in_frames(mut self) -> Self {
+        self.frames = Some(Frames::default());
+        self
     }
 
     /// The same for HTTP/1.1, where a server may answer before it has read the whole request, and
@@ -307,6 +325,9 @@ impl<R: Runtime> Read for MeteredIo<R> {
             this.much = !filled.is_empty() && filled.len() == room;
             if !filled.is_empty() {
                 this.meter.read(filled.len(), this.runtime.now());
+                if let Some(frames) = &mut this.frames {
+                    this.meter.within_frame.store(frames.take(filled), Ordering::Relaxed);
+                }
                 buffer.put_slice(filled);
             }
             Ok(())

@@ -209,10 +209,15 @@ impl Watch {
         }
     }
 
-    /// When something of this exchange last moved.
+    /// When something of this exchange last moved. On a shared connection, nothing else can come
+    /// while a frame does: it may be this exchange's, and is told of only when it is whole.
     fn last_sign(&self, meter: &Meter) -> Timestamp {
         let last = self.began.max(self.upload.last());
-        if self.shared { last } else { last.max(meter.last_activity()) }
+        match self.shared {
+            true if meter.is_within_frame() => last.max(meter.last_in()),
+            true => last,
+            false => last.max(meter.last_activity()),
+        }
     }
 
     /// Whether the connection as a whole has been silent since the last sign of this exchange, or

@@ -27,8 +27,11 @@ pub(crate) struct Backlog {
     next: Timestamp,
     /// The most that it was known to have accepted.
     most: u64,
-    /// When that was last seen to grow; `None` where nothing is known to wait.
-    moved: Option<Timestamp>,
+    /// How much waited when that was last seen.
+    queued: u64,
+    /// When it was last seen to move, and when it was last seen at all; `None` where nothing is known
+    /// to wait.
+    seen: Option<(Timestamp, Timestamp)>,
     /// When all that curl had handed over was first seen to have been accepted.
     drained: Option<Timestamp>,
 }
@@ -43,7 +46,7 @@ impl Backlog {
     ) -> Self {
         let pace = (timeouts.read.min(timeouts.write) / LOOKS).max(PACE);
         let (uploading, next) = (Survey::upload(survey, port), began.saturating_add(pace));
-        Self { uploading, pace, next, most: 0, moved: None, drained: None }
+        Self { uploading, pace, next, most: 0, queued: 0, seen: None, drained: None }
     }
 
     /// Looks, where it is time to.
@@ -55,19 +58,13 @@ impl Backlog {
         self.next = now.saturating_add(self.pace);
         // A slow source is no silence of the server's (R-T-3).
         if stand.source_pending {
-            self.moved = None;
+            self.seen = None;
             return;
         }
         match self.uploading.queued(since) {
-            Ok(Some(queued)) => {
-                let accepted = stand.taken.saturating_sub(queued);
-                if accepted > self.most || self.moved.is_none() {
-                    self.moved = Some(now);
-                }
-                self.most = self.most.max(accepted);
-            }
+            Ok(Some(queued)) => self.saw(stand.taken.saturating_sub(queued), queued, now),
             Ok(None) => {
-                if self.moved.take().is_some() {
+                if self.seen.take().is_some() {
                     self.drained = Some(now);
                 }
                 if stand.done {
@@ -79,14 +76,26 @@ impl Backlog {
         }
     }
 
+    fn saw(&mut self, accepted: u64, queued: u64, now: Timestamp) {
+        let moves = accepted > self.most || queued < self.queued;
+        let moved = self.seen.filter(|_| !moves).map_or(now, |(moved, _)| moved);
+        self.seen = Some((moved, now));
+        (self.most, self.queued) = (self.most.max(accepted), queued);
+    }
+
     /// When it is time to look again.
     pub(crate) const fn next_look(&self) -> Timestamp {
         self.next
     }
 
-    /// Since when the server has accepted nothing of what waits, where some is known to.
-    pub(crate) const fn stuck_since(&self) -> Option<Timestamp> {
-        self.moved
+    /// Whether some is known to wait.
+    pub(crate) const fn waits(&self) -> bool {
+        self.seen.is_some()
+    }
+
+    /// Whether the server was seen to accept nothing of what waits for so long.
+    pub(crate) fn is_stuck(&self, length: Duration) -> bool {
+        self.seen.is_some_and(|(moved, seen)| seen.saturating_since(moved) >= length)
     }
 
     /// When it had accepted all that had waited, where some was known to.

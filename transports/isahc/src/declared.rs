@@ -221,8 +221,10 @@ declare! {
         requirements: ["R-T-3"],
         rows: [],
         instead: "over HTTP/2, the last 64 KiB of a body have the read timeout to come through the \
-                  window of their stream, and end as a response that does not come",
-        because: "`lib/http2.c`, `cf_h2_body_send`, takes so much whether or not the window is open",
+                  window of their stream, and end as a response that does not come; and a window \
+                  that opens by less within a write timeout trips that",
+        because: "`lib/http2.c`, `cf_h2_body_send`, takes so much whether or not the window is open, \
+                  and then no more until there is room for it",
         shown_by: "http2::a_body_that_curl_has_taken_waits_as_for_its_response",
     }
     {

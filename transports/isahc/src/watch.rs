@@ -177,11 +177,13 @@ impl Watch {
         // curl asks for the body when there is a connection to send it over, and keeps the connect
         // timeout by itself.
         let backlog = self.backlog.as_ref();
-        let stuck = backlog.and_then(Backlog::stuck_since);
         match (stand.done, stand.asked) {
+            (_, Some(_)) if backlog.is_some_and(|backlog| backlog.is_stuck(write)) => {
+                (Some(now), FailureKind::WriteTimeout)
+            }
             // curl has handed over the whole body, and the system has not.
-            (true, Some(_)) if let Some(stuck) = stuck => {
-                (until(stuck, write), FailureKind::WriteTimeout)
+            (true, Some(_)) if backlog.is_some_and(Backlog::waits) => {
+                (None, FailureKind::WriteTimeout)
             }
             (true, Some(asked)) => {
                 let sent = backlog.and_then(Backlog::drained_at).map_or(asked, |at| at.max(asked));
@@ -197,10 +199,7 @@ impl Watch {
             (false, Some(_)) if stand.source_pending => {
                 (until(now, write.max(AGAIN)), FailureKind::WriteTimeout)
             }
-            (false, Some(asked)) => {
-                let since = stuck.map_or(asked, |stuck| stuck.min(asked));
-                (until(since, write), FailureKind::WriteTimeout)
-            }
+            (false, Some(asked)) => (until(asked, write), FailureKind::WriteTimeout),
             (false, None) => {
                 (until(self.began, connect.saturating_add(write)), FailureKind::WriteTimeout)
             }
