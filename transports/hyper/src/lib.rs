@@ -83,8 +83,8 @@
 //! What a request costs with many in flight is less its instructions than how many of them are not
 //! in the processor's first cache: bare hyper's task reads for all connections, then its callers run,
 //! then it writes for all, while here each request goes its whole way at once. Then come 45 locked
-//! instructions more than bare hyper's 97, and the client's five looks at the clock, at some 50 ns each in a virtual
-//! machine. To ask the system of each connection before it is used again was 0.05 to 0.1 of it; where
+//! instructions more than bare hyper's 97, and the client's five looks at the clock, at some 50 ns
+//! each in a virtual machine. To ask the system of each connection before it is used again was 0.05 to 0.1 of it; where
 //! others are in flight on one thread, tokio's reactor is asked instead, once for all of them
 //! ([`Runtime::reactor_turn`]). To ask nobody would be worth some 0.03 more, and lose requests that
 //! may not be sent again.

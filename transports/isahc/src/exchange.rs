@@ -71,6 +71,7 @@ pub(crate) fn send(
 struct Begun {
     origin: Origin,
     method: Method,
+    lane: Lane,
     /// Whether its connection may have other requests on it.
     streams: bool,
     progress: Progress,
@@ -105,7 +106,7 @@ fn begin<'a>(
     let backlog = progress.is_upload().then(backlog);
     let upload = progress.clone();
     let watch = Watch::new(clock.clone(), upload, timeouts, cutoff, standing, backlog, began);
-    let begun = Begun { origin, method, streams, progress, watch };
+    let begun = Begun { origin, method, lane, streams, progress, watch };
     Ok(quietly(|| handle.send_async(request)).map(|sending| (sending, begun)))
 }
 
@@ -126,7 +127,8 @@ fn came(
                 // further attempts would be as silent.
                 connections.retire(lease);
             }
-            let unsent = begun.watch.is_unconnected();
+            // What goes over a kept connection, curl may have sent before by itself.
+            let unsent = begun.lane == Lane::Fresh && begun.watch.is_unconnected();
             let delivery = if unsent { Delivery::Unsent } else { Delivery::Unknown };
             Err(TransportError::new(Failure::new(kind, delivery)))
         }

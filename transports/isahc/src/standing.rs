@@ -51,7 +51,7 @@ impl Standing {
     /// Whether it certainly does not: nothing can have been sent then.
     pub(crate) fn is_unconnected(&self, now: Timestamp) -> bool {
         let stand = self.survey.stand(self.port, now);
-        stand.is_ok_and(|stand| stand.connecting && !stand.established)
+        stand.is_ok_and(|stand| stand.connecting && !stand.open)
     }
 
     /// Looks, where it is time to.
@@ -105,6 +105,8 @@ struct Taken {
 struct Stand {
     established: bool,
     connecting: bool,
+    /// Whether one was established, and may be half closed since.
+    open: bool,
     /// How many bytes wait in how many sockets for their peer to accept them.
     queued: u64,
     queues: usize,
@@ -184,7 +186,7 @@ impl Drop for Uploading {
     fn drop(&mut self) {
         let mut uploads = self.survey.uploads();
         if let Entry::Occupied(mut count) = uploads.entry(self.port) {
-            *count.get_mut() -= 1;
+            *count.get_mut() = count.get().saturating_sub(1);
             if *count.get() == 0 {
                 count.remove();
             }
@@ -215,6 +217,7 @@ mod system {
             let stand = peers.entry(port).or_default();
             stand.established |= state == ESTABLISHED;
             stand.connecting |= state == CONNECTING;
+            stand.open |= state != CONNECTING;
             stand.queued = stand.queued.saturating_add(queued);
             stand.queues += usize::from(queued > 0);
         }

@@ -3,7 +3,7 @@
 //! A call parks its thread until it ends. That works on any thread. Inside an async task it works
 //! as well, because the transport lives on threads of its own; but it holds up that task's thread,
 //! so that a single-threaded executor stands still meanwhile. A client whose transport lives on that
-//! very executor ([`Client::from_parts`]) waits for nothing then: its calls fail, and say so.
+//! very executor ([`Client::from_parts`]) would wait for itself: its calls fail then, and say so.
 //!
 //! A runtime's crate makes the [`ClientBuilder`], together with the threads that it needs. Only
 //! what differs is documented here: everything else links to its async twin.
