@@ -128,16 +128,32 @@ fn an_upload_that_is_taken_slowly_is_no_silence_of_the_servers() {
     assert_eq!(send(&server.url("/"), 1_000_000, limits).unwrap(), 200);
 }
 
-/// Whoever waits for a connection leaves the thread to others, with a body to send as well.
-#[test]
-fn a_connection_in_the_making_keeps_no_thread_busy() {
+/// A listener that answers nobody any more, and those who keep it from that.
+fn black_hole() -> (SocketAddr, (Socket, Vec<TcpStream>)) {
     let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
     listener.listen(0).unwrap();
     let address = listener.local_addr().unwrap().as_socket().unwrap();
     // Whoever comes after these is not answered.
     let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(100)).ok();
-    let waiting: Vec<_> = core::iter::from_fn(connect).take(64).collect();
+    let waiting = core::iter::from_fn(connect).take(64).collect();
+    (address, (listener, waiting))
+}
+
+/// R-D-4: connections of others' to the same server are no proof that this one was not open.
+#[test]
+fn an_attempt_that_is_cut_while_others_are_connected_may_have_been_sent() {
+    let (address, _full) = black_hole();
+    let client = redial_isahc::client().timeouts(timeouts(SOON)).build().unwrap();
+    let call = client.post(format!("http://{address}/")).attempt_timeout(SHORT);
+    let failure = block_on(call.send()).unwrap_err().failure().unwrap();
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::AttemptTimeout, Delivery::Unknown));
+}
+
+/// Whoever waits for a connection leaves the thread to others, with a body to send as well.
+#[test]
+fn a_connection_in_the_making_keeps_no_thread_busy() {
+    let (address, _full) = black_hole();
     let mut limits = timeouts(SOON);
     limits.read = Duration::from_millis(80);
     let client = redial_isahc::client().timeouts(limits).build().unwrap();
@@ -152,7 +168,6 @@ fn a_connection_in_the_making_keeps_no_thread_busy() {
         assert!(smol::block_on(smol::future::or(call, elsewhere)).is_none(), "{body:?}");
         assert!(began.elapsed() < SOON / 2, "{body:?}");
     }
-    drop(waiting);
 }
 
 /// R-T-1 and R-X-5: silence in a handshake is the connect timeout; one that is cut, or no
