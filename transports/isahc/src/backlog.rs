@@ -2,8 +2,7 @@
 //!
 //! curl sends some more about every second, whether or not the server takes anything: the system
 //! nearly always has a little room, and gives a socket megabytes of it in time. So that curl asks
-//! for more of a body is no sign of the server's. What it has taken, less what waits in the socket,
-//! is what the server has accepted, but for what curl holds itself, which is little.
+//! for more of a body is no sign of the server's. What is one is counted by `uploads.rs`.
 
 use core::time::Duration;
 use std::sync::Arc;
@@ -11,8 +10,9 @@ use std::sync::Arc;
 use redial_client::Timeouts;
 use redial_engine::Timestamp;
 
-use crate::standing::{Later, Survey, Uploading};
-use crate::upload::Stand;
+use crate::survey::Later;
+use crate::upload::{Progress, Stand};
+use crate::uploads::{Seen, Uploads};
 
 /// How often it is looked at within a read or write timeout.
 const LOOKS: u32 = 4;
@@ -22,31 +22,42 @@ const PACE: Duration = Duration::from_millis(10);
 
 /// What the server has accepted of one upload.
 pub(crate) struct Backlog {
-    uploading: Uploading,
+    uploads: Arc<Uploads>,
+    upload: Progress,
+    /// The server's.
+    port: u16,
+    /// For how long nothing may be accepted.
+    write: Duration,
     pace: Duration,
     next: Timestamp,
-    /// The most that it was known to have accepted.
-    most: u64,
-    /// How much waited when that was last seen.
-    queued: u64,
-    /// When it was last seen to move, and when it was last seen at all; `None` where nothing is known
-    /// to wait.
-    seen: Option<(Timestamp, Timestamp)>,
+    waits: bool,
+    stuck: bool,
     /// When all that curl had handed over was first seen to have been accepted.
     drained: Option<Timestamp>,
 }
 
 impl Backlog {
-    /// Of an upload to this port of the server's that begins now.
+    /// Of an upload to this port of the server's that begins now, over a connection which may have
+    /// others on it, or may not.
     pub(crate) fn new(
-        survey: &Arc<Survey>,
-        port: u16,
+        uploads: &Arc<Uploads>,
+        (upload, port, shares): (&Progress, u16, bool),
         timeouts: Timeouts,
         began: Timestamp,
     ) -> Self {
+        uploads.add(port, upload, shares);
         let pace = (timeouts.read.min(timeouts.write) / LOOKS).max(PACE);
-        let (uploading, next) = (Survey::upload(survey, port), began.saturating_add(pace));
-        Self { uploading, pace, next, most: 0, queued: 0, seen: None, drained: None }
+        Self {
+            uploads: Arc::clone(uploads),
+            upload: upload.clone(),
+            port,
+            write: timeouts.write,
+            pace,
+            next: began.saturating_add(pace),
+            waits: false,
+            stuck: false,
+            drained: None,
+        }
     }
 
     /// Looks, where it is time to.
@@ -58,29 +69,26 @@ impl Backlog {
         self.next = now.saturating_add(self.pace);
         // A slow source is no silence of the server's (R-T-3).
         if stand.source_pending {
-            self.seen = None;
+            self.waits = false;
             return;
         }
-        match self.uploading.queued(since) {
-            Ok(Some(queued)) => self.saw(stand.taken.saturating_sub(queued), queued, now),
-            Ok(None) => {
-                if self.seen.take().is_some() {
-                    self.drained = Some(now);
-                }
-                if stand.done {
-                    // Nothing will wait any more.
-                    self.next = Timestamp::MAX;
-                }
-            }
+        match self.uploads.look((self.port, &self.upload), since, self.write) {
+            Ok(seen) => self.saw(seen, stand, now),
             Err(Later(at)) => self.next = at.max(now.saturating_add(PACE)),
         }
     }
 
-    fn saw(&mut self, accepted: u64, queued: u64, now: Timestamp) {
-        let moves = accepted > self.most || queued < self.queued;
-        let moved = self.seen.filter(|_| !moves).map_or(now, |(moved, _)| moved);
-        self.seen = Some((moved, now));
-        (self.most, self.queued) = (self.most.max(accepted), queued);
+    fn saw(&mut self, seen: Option<Seen>, stand: &Stand, now: Timestamp) {
+        let waits = seen.is_some_and(|seen| seen.waits);
+        if self.waits && !waits {
+            self.drained = Some(now);
+        }
+        self.waits = waits;
+        self.stuck = seen.is_some_and(|seen| waits && seen.still >= self.write);
+        if stand.done && !seen.is_some_and(|seen| seen.any_waits) {
+            // Nothing will wait any more.
+            self.next = Timestamp::MAX;
+        }
     }
 
     /// When it is time to look again.
@@ -90,12 +98,12 @@ impl Backlog {
 
     /// Whether some is known to wait.
     pub(crate) const fn waits(&self) -> bool {
-        self.seen.is_some()
+        self.waits
     }
 
-    /// Whether the server was seen to accept nothing of what waits for so long.
-    pub(crate) fn is_stuck(&self, length: Duration) -> bool {
-        self.seen.is_some_and(|(moved, seen)| seen.saturating_since(moved) >= length)
+    /// Whether the server was seen to accept nothing of what waits for as long as the write timeout.
+    pub(crate) const fn is_stuck(&self) -> bool {
+        self.waits && self.stuck
     }
 
     /// When it had accepted all that had waited, where some was known to.

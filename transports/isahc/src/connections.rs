@@ -21,7 +21,8 @@ use self::queue::Waiting;
 use self::slots::{Slots, State};
 use crate::handles::Maker;
 use crate::ledger::{Lane, Verdict};
-use crate::standing::Survey;
+use crate::survey::Survey;
+use crate::uploads::Uploads;
 
 pub(crate) use self::lease::{Lease, Permit};
 
@@ -32,6 +33,7 @@ pub(crate) struct Connections {
     handles: Mutex<Handles>,
     slots: Arc<Slots>,
     survey: Arc<Survey>,
+    uploads: Arc<Uploads>,
 }
 
 #[derive(Debug, Default)]
@@ -43,10 +45,11 @@ struct Handles {
 impl Connections {
     pub(crate) fn new(maker: Maker, clock: ThreadClock) -> Arc<Self> {
         let survey = Arc::new(Survey::new(clock.clone()));
+        let uploads = Arc::new(Uploads::new(Arc::clone(&survey)));
         let slots = Slots::new(maker.settings().limits, clock);
         Arc::new_cyclic(|this| {
             slots.sweep_for(this);
-            Self { maker, handles: Mutex::default(), slots, survey }
+            Self { maker, handles: Mutex::default(), slots, survey, uploads }
         })
     }
 
@@ -60,6 +63,10 @@ impl Connections {
 
     pub(crate) const fn survey(&self) -> &Arc<Survey> {
         &self.survey
+    }
+
+    pub(crate) const fn uploads(&self) -> &Arc<Uploads> {
+        &self.uploads
     }
 
     /// Waits for a slot, at most as long as the exchange allows.

@@ -228,6 +228,16 @@ declare! {
         shown_by: "http2::a_body_that_curl_has_taken_waits_as_for_its_response",
     }
     {
+        requirements: ["R-T-3"],
+        rows: [],
+        instead: "an upload of which nothing is accepted, while another one to the same port moves \
+                  all the time, ends by curl's low-speed limit: the read timeout and 5 s after the \
+                  system takes no more of it; so does every such upload elsewhere than on Linux",
+        because: "which socket is whose neither isahc nor Linux says; curl offers the system more \
+                  each second (`lib/transfer.c`), which counts as progress",
+        shown_by: "timeouts::uploads_that_a_server_accepts_nothing_of_end_together",
+    }
+    {
         requirements: ["R-T-7"],
         rows: [],
         instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \

@@ -102,7 +102,8 @@ fn begin<'a>(
     let (request, progress) = prepared.inspect_err(|_| lease.gone())?;
     let peer = (origin.port(), origin.scheme() == Scheme::Http);
     let standing = Standing::new(Arc::clone(survey), peer, timeouts.read, began);
-    let backlog = || Backlog::new(survey, origin.port(), timeouts, began);
+    let upload = (&progress, origin.port(), streams);
+    let backlog = || Backlog::new(connections.uploads(), upload, timeouts, began);
     let backlog = progress.is_upload().then(backlog);
     let upload = progress.clone();
     let watch = Watch::new(clock.clone(), upload, timeouts, cutoff, standing, backlog, began);

@@ -52,8 +52,10 @@
 //! | `upload.rs` | the request body as curl reads it, and how far it has come |
 //! | `exchange.rs` | one request until its response head |
 //! | `response.rs` | the response body |
+//! | `survey.rs` | what the system says of this process's sockets |
 //! | `standing.rs` | whether curl's connection stands |
 //! | `backlog.rs` | whether the server accepts an upload |
+//! | `uploads.rs` | what servers have accepted of all uploads |
 //! | `watch.rs` | when an exchange has been silent for too long |
 //! | `classify.rs` | from curl's codes to a kind and a delivery |
 //! | `declared.rs` | what is otherwise than the requirements say, as data |
@@ -73,8 +75,10 @@ mod ledger;
 mod request;
 mod response;
 mod standing;
+mod survey;
 mod transport;
 mod upload;
+mod uploads;
 mod watch;
 
 pub use classify::CurlError;

@@ -32,6 +32,8 @@ struct State {
     again: bool,
     failure: Option<BodyError>,
     cancelled: bool,
+    /// Whether curl has let go of it.
+    released: bool,
 }
 
 /// What a watch has to know of it.
@@ -60,6 +62,19 @@ impl Progress {
         let state = shared.lock();
         let source_pending = state.source_pending.is_some();
         Stand { asked: state.asked, taken: state.taken, source_pending, done: state.done }
+    }
+
+    /// Whether it is that of the same body.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
+    /// Whether curl has let go of the body.
+    pub(crate) fn is_released(&self) -> bool {
+        self.0.as_ref().is_none_or(|shared| shared.lock().released)
     }
 
     /// Whether there is a body.
@@ -196,6 +211,7 @@ impl AsyncRead for Upload {
 impl Drop for Upload {
     /// Nobody will ask for more, even where there would be.
     fn drop(&mut self) {
-        self.progress.lock().done = true;
+        let mut state = self.progress.lock();
+        (state.done, state.released) = (true, true);
     }
 }

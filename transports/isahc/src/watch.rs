@@ -178,7 +178,7 @@ impl Watch {
         // timeout by itself.
         let backlog = self.backlog.as_ref();
         match (stand.done, stand.asked) {
-            (_, Some(_)) if backlog.is_some_and(|backlog| backlog.is_stuck(write)) => {
+            (_, Some(_)) if backlog.is_some_and(Backlog::is_stuck) => {
                 (Some(now), FailureKind::WriteTimeout)
             }
             // curl has handed over the whole body, and the system has not.

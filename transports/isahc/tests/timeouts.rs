@@ -11,6 +11,7 @@
 mod common;
 
 use core::net::SocketAddr;
+use core::num::NonZeroU32;
 use core::time::Duration;
 use std::net::TcpStream;
 use std::time::Instant;
@@ -114,18 +115,54 @@ fn a_server_that_accepts_nothing_trips_the_write_timeout_whatever_the_system_tak
     assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(20), "{took:?}");
 }
 
+/// R-T-3: so it is for many at once, and for one beside another that moves, when that has ended.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "elsewhere nobody says what waits in a socket")]
+fn uploads_that_a_server_accepts_nothing_of_end_together() {
+    let stuck = vec![Step::Stall { at_most: Duration::from_secs(60) }];
+    let slow = taken_slowly();
+    for (scripts, moving) in [(vec![stuck.clone(); 4], 0), (vec![slow, stuck.clone(), stuck], 1)] {
+        let count = scripts.len();
+        let server = FaultServer::start(Script::connections(scripts)).unwrap();
+        let mut limits = timeouts(Duration::from_secs(60));
+        limits.write = Duration::from_secs(2);
+        let client = redial_isahc::client().timeouts(limits).build().unwrap();
+        let began = Instant::now();
+        let url = server.url("/");
+        let calls = (0..count).map(|_| {
+            let call = client.put(&url).body(vec![b'x'; 3_000_000]).max_attempts(NonZeroU32::MIN);
+            smol::spawn(async move {
+                let end = call.send().await.map_err(|error| error.failure().unwrap().kind);
+                (end.map(|response| response.status().as_u16()), began.elapsed())
+            })
+        });
+        let ends: Vec<_> = calls.collect::<Vec<_>>().into_iter().map(block_on).collect();
+        let ok = ends.iter().filter(|(end, _)| end.is_ok()).count();
+        assert_eq!(ok, moving, "{ends:?}");
+        let failed = ends.iter().filter(|(end, _)| end.is_err());
+        for (end, took) in failed {
+            assert_eq!(end, &Err(FailureKind::WriteTimeout), "{ends:?}");
+            assert!(*took < Duration::from_secs(20), "{ends:?}");
+        }
+    }
+}
+
 /// R-T-2: no answer is to be expected while a part of the upload waits in the system.
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "elsewhere nobody says what waits in a socket")]
 fn an_upload_that_is_taken_slowly_is_no_silence_of_the_servers() {
-    let some = [Step::ReadBytes(50_000), Step::Pause(Duration::from_millis(150))];
-    let slow = core::iter::repeat_n(some, 19).flatten();
-    let steps =
-        [Step::ReadHead].into_iter().chain(slow).chain([Step::ReadBytes(50_000), ok().step()]);
-    let server = FaultServer::start(Script::connections(vec![steps.collect()])).unwrap();
+    let server = FaultServer::start(Script::connections(vec![taken_slowly()])).unwrap();
     let mut limits = timeouts(Duration::from_secs(60));
     (limits.read, limits.write) = (Duration::from_secs(1), Duration::from_secs(2));
-    assert_eq!(send(&server.url("/"), 1_000_000, limits).unwrap(), 200);
+    assert_eq!(send(&server.url("/"), 3_000_000, limits).unwrap(), 200);
+}
+
+/// Of a server that takes 3 MB within 3 s.
+fn taken_slowly() -> Vec<Step> {
+    let some = [Step::ReadBytes(150_000), Step::Pause(Duration::from_millis(150))];
+    let slow = core::iter::repeat_n(some, 19).flatten();
+    let steps = [Step::ReadHead].into_iter().chain(slow);
+    steps.chain([Step::ReadBytes(150_000), ok().step()]).collect()
 }
 
 /// A listener that answers nobody any more, and those who keep it from that.

@@ -1,0 +1,235 @@
+//! What the system says of this process's sockets, where curl says nothing.
+//!
+//! Linux lists sockets with their state, which shows whether a connection stands (`standing.rs`),
+//! and with what waits in each of them for its peer to accept (`uploads.rs`).
+//!
+//! Such a list costs milliseconds on a machine with many sockets. So one is made for all requests
+//! that wait, and after it none for twenty times as long as it took.
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use redial_client::{Clock, ThreadClock};
+use redial_engine::Timestamp;
+
+/// What the system last said of its sockets, for all requests of a transport.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    clock: ThreadClock,
+    taken: Mutex<Taken>,
+}
+
+/// The last survey.
+#[derive(Debug)]
+struct Taken {
+    /// When it was begun.
+    at: Timestamp,
+    /// When the next may be.
+    next: Timestamp,
+    peers: BTreeMap<u16, Peer>,
+}
+
+/// How the connections to one port stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// When that was.
+    pub(crate) at: Timestamp,
+    established: bool,
+    /// Whether one is being made.
+    pub(crate) connecting: bool,
+    /// Whether one was established, and may be half closed since.
+    pub(crate) open: bool,
+    /// How many bytes wait for the peer to accept them, by socket, where some do.
+    pub(crate) queues: BTreeMap<Inode, u64>,
+}
+
+/// What the system knows a socket by.
+pub(crate) type Inode = u64;
+
+/// The system is not asked just now; it may be at this time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Later(pub(crate) Timestamp);
+
+/// The least time between two surveys.
+const PACE: Duration = Duration::from_millis(10);
+
+/// After a survey there is none for so many times as long as it took.
+const REST: u32 = 20;
+
+impl Survey {
+    pub(crate) const fn new(clock: ThreadClock) -> Self {
+        let (at, next) = (Timestamp::ORIGIN, Timestamp::ORIGIN);
+        Self { clock, taken: Mutex::new(Taken { at, next, peers: BTreeMap::new() }) }
+    }
+
+    /// How this process's connections to that port stood at some time since `since`. Where the
+    /// system does not say, there are none.
+    pub(crate) fn peer(&self, port: u16, since: Timestamp) -> Result<Peer, Later> {
+        let now = self.clock.now();
+        // Whoever finds another at it will have its answer.
+        let Ok(mut taken) = self.taken.try_lock() else {
+            return Err(Later(now.saturating_add(PACE)));
+        };
+        if taken.at < since {
+            if now < taken.next {
+                return Err(Later(taken.next));
+            }
+            let peers = system::peers();
+            let end = self.clock.now();
+            let rest = end.saturating_since(now).saturating_mul(REST).max(PACE);
+            *taken = Taken { at: now, next: end.saturating_add(rest), peers };
+        }
+        let peer = taken.peers.get(&port).cloned().unwrap_or_default();
+        Ok(Peer { at: taken.at, ..peer })
+    }
+}
+
+impl Peer {
+    /// Whether there is a connection that stands, and none that is being made.
+    pub(crate) const fn stands(&self) -> bool {
+        self.established && !self.connecting
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod system {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fs;
+
+    use super::{Inode, Peer};
+
+    /// As `/proc/net/tcp` writes it: `TCP_ESTABLISHED` of the kernel's `tcp_states.h`.
+    const ESTABLISHED: &str = "01";
+
+    /// `TCP_SYN_SENT`.
+    const CONNECTING: &str = "02";
+
+    /// How this process's connections stand, by the ports of their peers.
+    pub(super) fn peers() -> BTreeMap<u16, Peer> {
+        let ours = sockets().unwrap_or_default();
+        let tables = ["/proc/self/net/tcp", "/proc/self/net/tcp6"].map(fs::read_to_string);
+        let tables: String = tables.into_iter().flatten().collect();
+        let mut peers: BTreeMap<u16, Peer> = BTreeMap::new();
+        let lines = tables.lines().filter_map(read).filter(|line| ours.contains(&line.inode));
+        for Line { port, state, queued, inode } in lines {
+            let peer = peers.entry(port).or_default();
+            peer.established |= state == ESTABLISHED;
+            peer.connecting |= state == CONNECTING;
+            peer.open |= state != CONNECTING;
+            if queued > 0 {
+                peer.queues.insert(inode, queued);
+            }
+        }
+        peers
+    }
+
+    /// One connection.
+    struct Line<'a> {
+        /// The peer's.
+        port: u16,
+        state: &'a str,
+        /// How much has been sent, and not been accepted.
+        queued: u64,
+        inode: Inode,
+    }
+
+    fn read(line: &str) -> Option<Line<'_>> {
+        let mut fields = line.split_whitespace().skip(2);
+        let (remote, state, queues) = (fields.next()?, fields.next()?, fields.next()?);
+        let inode = fields.nth(4)?.parse().ok()?;
+        let (_, port) = remote.rsplit_once(':')?;
+        let (queued, _) = queues.split_once(':')?;
+        let queued = u64::from_str_radix(queued, 16).ok()?;
+        Some(Line { port: u16::from_str_radix(port, 16).ok()?, state, queued, inode })
+    }
+
+    /// The sockets that this process has open.
+    fn sockets() -> Option<BTreeSet<Inode>> {
+        let files = fs::read_dir("/proc/self/fd").ok()?;
+        let targets = files.filter_map(|file| fs::read_link(file.ok()?.path()).ok());
+        let inodes = targets.filter_map(|target| {
+            target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+        });
+        Some(inodes.collect())
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::collections::BTreeMap;
+
+    use super::Peer;
+
+    pub(super) const fn peers() -> BTreeMap<u16, Peer> {
+        BTreeMap::new()
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::io::Write as _;
+    use std::net::{TcpListener, TcpStream};
+    use std::thread;
+
+    use redial_client::{Clock, ThreadClock};
+    use redial_engine::Timestamp;
+
+    use super::{Later, Peer, Survey};
+
+    fn survey() -> Survey {
+        Survey::new(ThreadClock::start().unwrap())
+    }
+
+    /// What a survey says that is taken after now.
+    fn peer(survey: &Survey, port: u16) -> Peer {
+        let now = survey.clock.now();
+        loop {
+            match survey.peer(port, now) {
+                Ok(peer) => return peer,
+                Err(Later(at)) => thread::sleep(at.saturating_since(survey.clock.now())),
+            }
+        }
+    }
+
+    #[test]
+    fn a_connection_stands_while_it_is_open() {
+        let survey = survey();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(!peer(&survey, address.port()).stands());
+        let socket = TcpStream::connect(address).unwrap();
+        assert!(peer(&survey, address.port()).stands());
+        drop((socket, listener));
+        assert!(!peer(&survey, address.port()).stands());
+    }
+
+    #[test]
+    fn what_nobody_reads_is_queued_in_its_socket() {
+        let survey = survey();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut sockets = [(); 2].map(|()| TcpStream::connect(address).unwrap());
+        assert!(peer(&survey, address.port()).queues.is_empty());
+        for (before, socket) in sockets.iter_mut().enumerate() {
+            assert_eq!(peer(&survey, address.port()).queues.len(), before);
+            socket.set_nonblocking(true).unwrap();
+            while socket.write(&[0; 65536]).is_ok() {}
+        }
+        let queues = peer(&survey, address.port()).queues;
+        assert!(queues.len() == 2 && queues.values().all(|queued| *queued > 0), "{queues:?}");
+    }
+
+    #[test]
+    fn requests_share_what_was_looked_up_since_they_wait() {
+        let survey = survey();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        assert!(!peer(&survey, port).stands());
+        let _socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        // Who asks for no more than what the last survey has seen gets just that.
+        assert!(!survey.peer(port, Timestamp::ORIGIN).unwrap().stands());
+        assert!(matches!(survey.peer(port, survey.clock.now()), Err(Later(_))));
+    }
+}
