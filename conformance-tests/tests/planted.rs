@@ -40,8 +40,8 @@ mod planted {
             Ok(name) => play_with(&name),
             Err(_) => {
                 let mut arguments = Arguments::from_args();
-                // Each plays several scenarios at a time.
-                arguments.test_threads.get_or_insert(2);
+                // Each plays several scenarios at a time, and mostly waits.
+                arguments.test_threads.get_or_insert(6);
                 let faults = Fault::ALL.iter().filter(|fault| shows_on_the_wire(fault));
                 let mut trials: Vec<_> = faults.map(|fault| noticed(fault.name())).collect();
                 trials.push(Trial::test("every_requirement_has_a_fault", every_requirement));
