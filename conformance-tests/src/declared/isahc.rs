@@ -50,6 +50,8 @@ const HELD_BACK: &str = "curl opens a stream before it has seen the server's set
                          holds further ones back (lib/http2.c:1180): nobody is told that one waits";
 const ANY_END: &str = "a body that ends early is CURLE_PARTIAL_FILE, whatever ended it \
                        (lib/http2.c:1856, stream_recv)";
+const CLEAN: &str = "to curl a stream that is reset without an error was closed cleanly, whether or \
+                     not its response had ended (lib/http2.c:1335, on_stream_close)";
 const UNTOLD: &str = "curl tells of a connection with the response alone, and not of its end: the \
                       figures are bounds from above";
 const LETS_GO_LATE: &str = "curl notices that a call was dropped when bytes move (isahc's \
@@ -148,6 +150,15 @@ fn frames() -> Vec<Declaration> {
                 call.attempts = vec![(FailureKind::ReadTimeout, Delivery::Unknown).into()];
             })
         }),
+        Declaration::new("http2/body-reset-without-error-or-length", CLEAN).instead(|it| {
+            let it = first_request_alone(it);
+            each_call(it, |call| {
+                call.attempts = vec![200.into()];
+                call.end = Some(End::with(200, "half"));
+            })
+        }),
+        Declaration::new("http2/body-disowned", ANY_END)
+            .instead(|it| nth_attempt(it, 0, (FailureKind::Reset, Delivery::Answered))),
         Declaration::new("http2/refused-stream", REFUSED)
             .instead(|it| each_call(it, |call| call.attempts = vec![200.into()])),
         Declaration::new("http2/refused-stream-if-unsent", REFUSED).instead(|it| {

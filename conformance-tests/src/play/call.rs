@@ -36,6 +36,10 @@ fn body(payload: &Payload, time: &Arc<dyn Time>) -> Option<Body> {
         Payload::Once { pieces, gap } => {
             Some(Body::once(paced(pieces.clone(), *gap, Arc::clone(time))))
         }
+        Payload::Sized { pieces, length } => {
+            let pieces = paced(pieces.clone(), Duration::ZERO, Arc::clone(time));
+            Some(Body::once(pieces).with_length(*length))
+        }
     }
 }
 

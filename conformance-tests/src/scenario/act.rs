@@ -290,6 +290,13 @@ pub enum Payload {
         /// How long it takes to make each.
         gap: Duration,
     },
+    /// A stream that can be read once, and is said to be of this length.
+    Sized {
+        /// Its pieces.
+        pieces: Vec<Vec<u8>>,
+        /// Its length in bytes, which may be wrong.
+        length: u64,
+    },
 }
 
 /// How a response is read.

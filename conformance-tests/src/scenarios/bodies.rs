@@ -94,6 +94,24 @@ fn once() -> Vec<Scenario> {
     ]
 }
 
+fn sized(pieces: &[&str], length: u64) -> Payload {
+    let pieces = pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect();
+    Payload::Sized { pieces, length }
+}
+
+/// A stream that is not as long as was said.
+fn wrong(name: &str, pieces: &[&str], length: u64) -> Scenario {
+    let silent = vec![Step::ReadHead, await_close()];
+    scenario(name, &["R-C-3"], "a stream of another length than was said ends its call")
+        .origin(Script::connections(vec![]).otherwise(silent))
+        .call(
+            Call::put("/", "")
+                .payload(sized(pieces, length))
+                .comes_to([FailureKind::InvalidRequest])
+                .ends(End::Error(vec![FailureKind::InvalidRequest])),
+        )
+}
+
 /// How a request is framed.
 fn framing() -> Vec<Scenario> {
     let empty = |method: Method, name: &'static str, request: RequestSeen| {
@@ -126,6 +144,48 @@ fn framing() -> Vec<Scenario> {
                     RequestSeen::new("PUT", "/")
                         .header("transfer-encoding", "chunked")
                         .without("content-length")
+                        .body("first second"),
+                ],
+            }),
+        scenario("stream-of-nothing", &["R-C-3", "R-P-7"], "is no body, and costs no connection")
+            .origin(Script::replies([ok(), ok()]))
+            .call(Call::put("/", "").payload(sized(&[], 0)).comes_to([200]))
+            .call(Call::put("/", "").payload(sized(&["", ""], 0)).comes_to([200]))
+            .sees(twice(
+                &RequestSeen::new("PUT", "/")
+                    .header("content-length", "0")
+                    .without("transfer-encoding"),
+            ))
+            .sees_connections(1),
+        scenario("stream-of-a-length", &["R-C-3"], "a stream of known length is sent with that")
+            .origin(Script::replies([ok()]))
+            .call(Call::put("/", "").payload(sized(&["first ", "second"], 12)).comes_to([200]))
+            .sees(Sighting::Requests {
+                origin: 0,
+                requests: vec![
+                    RequestSeen::new("PUT", "/")
+                        .header("content-length", "12")
+                        .body("first second"),
+                ],
+            }),
+        wrong("longer-than-nothing", &["seven"], 0).sees_requests(0),
+        wrong("longer-than-said", &["first ", "second"], 11),
+        wrong("shorter-than-said", &["first ", "second"], 13),
+        scenario("stream-of-a-get", &["R-C-3"], "whatever the method")
+            .origin(Script::replies([ok()]))
+            .call(
+                Call::get("/")
+                    .payload(Payload::Replayable {
+                        pieces: pieces(Duration::ZERO).0,
+                        gap: Duration::ZERO,
+                    })
+                    .comes_to([200]),
+            )
+            .sees(Sighting::Requests {
+                origin: 0,
+                requests: vec![
+                    RequestSeen::get("/")
+                        .header("transfer-encoding", "chunked")
                         .body("first second"),
                 ],
             }),

@@ -10,7 +10,17 @@ use crate::{
 };
 
 pub(super) fn all() -> Vec<Scenario> {
-    let groups = [shared(), windows(), refused(), gone(), bodies(), floods(), malformed()];
+    let groups = [
+        shared(),
+        windows(),
+        vec![silent()],
+        headers(),
+        refused(),
+        gone(),
+        bodies(),
+        floods(),
+        malformed(),
+    ];
     groups.into_iter().flatten().collect()
 }
 
@@ -171,6 +181,45 @@ fn by_bytes(length: usize) -> Vec<Step> {
         .chain(core::iter::repeat_n(byte, length).flatten())
         .chain([Step::ReadBody, ok().step()])
         .collect()
+}
+
+/// R-T-2: a request that has gone out waits for its response, whatever it waited for before.
+fn silent() -> Scenario {
+    let silent = vec![Step::Preface(Http2::new()), Step::ReadRequest, await_close()];
+    scenario("silence-after-an-upload", &["R-T-2"], "the read timeout begins with its end")
+        .origin(Script::connections(vec![silent]))
+        .setup(|setup| setup.timeouts(|timeouts| timeouts.write = seconds(12)))
+        .call(
+            Call::put("/", "a body")
+                .max_attempts(1)
+                .then(is(FailureKind::ReadTimeout, Delivery::Unknown))
+                .gives_up(Reason::AttemptsExhausted)
+                .takes(millis(500), seconds(8)),
+        )
+}
+
+/// R-X-2: as many headers as over HTTP/1.1.
+fn headers() -> Vec<Scenario> {
+    let names: Vec<_> = (0..101).map(|n| format!("x-{n}")).collect();
+    let head = |count: usize| {
+        let fields = names.iter().take(count).map(|name| (name.as_str(), "1"));
+        Frame::headers([(":status", "200")].into_iter().chain(fields)).end_stream()
+    };
+    let row = |name, title, count| {
+        scenario(name, &["R-X-2"], title)
+            .origin(Script::requests(vec![vec![Step::Send(vec![head(count)])]]))
+    };
+    vec![
+        row("a-hundred-headers", "a hundred headers are not too many", 100)
+            .call(Call::get("/").comes_to([200])),
+        row("a-hundred-and-one-headers", "more are, and are not asked for again", 101)
+            .call(
+                Call::get("/")
+                    .comes_to([FailureKind::ResponseTooLarge])
+                    .ends(End::Error(vec![FailureKind::ResponseTooLarge])),
+            )
+            .sees_requests(1),
+    ]
 }
 
 /// RFC 9113 8.7: a refused stream was not processed.
@@ -353,6 +402,26 @@ fn bodies() -> Vec<Scenario> {
             reply(&ok()),
         ]))
         .call(Call::get("/").then(is(FailureKind::Truncated, Delivery::Answered)).then(200)),
+        row(
+            "body-reset-without-error-or-length",
+            vec![Step::Send(vec![Frame::rst_stream(ErrorCode::NO_ERROR)])],
+            FailureKind::Truncated,
+        ),
+        scenario("reset-after-the-end", &["R-D-8"], "one that ended before its reset is whole")
+            .origin(Script::requests(vec![vec![Step::Send(vec![
+                Frame::headers([(":status", "200")]),
+                Frame::data("whole").end_stream(),
+                Frame::rst_stream(ErrorCode::NO_ERROR),
+            ])]]))
+            .call(Call::get("/").comes_to([200]).ends(End::with(200, "whole"))),
+        row(
+            "body-disowned",
+            vec![
+                Step::Send(vec![Frame::goaway(LastStream::BeforeRequest, ErrorCode::NO_ERROR)]),
+                await_close(),
+            ],
+            FailureKind::Truncated,
+        ),
         row("body-closed", vec![Step::Close], FailureKind::Truncated),
         row("body-silent", vec![await_close()], FailureKind::ReadTimeout),
         lost("connection-lost", vec![], Delivery::Unknown),

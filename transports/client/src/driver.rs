@@ -10,8 +10,8 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, Request, Uri};
 use http_body::Body as _;
 use redial_engine::{
-    Action, Attempt, Call, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause, Policy, Reason,
-    Retry, Timestamp, Upstream, Verdict,
+    Action, Attempt, Call, Delivery, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause,
+    Policy, Reason, Retry, Timestamp, Upstream, Verdict,
 };
 
 use crate::body::{Body, Feed};
@@ -184,8 +184,19 @@ impl<'a> Run<'a> {
             return self.failed(attempt, started, error, None);
         };
         let again = redial_engine::planted!(EmptyBodyAgain) && attempt.number().get() > 1;
-        let body = if again { Body::empty() } else { body };
+        let mut body = if again { Body::empty() } else { body };
         let feed = body.feed();
+        if body.seems_empty()
+            && let Err(error) = poll_fn(|context| Poll::Ready(body.settle(context))).await
+        {
+            let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
+            return self.failed(
+                attempt,
+                started,
+                TransportError::with_source(failure, error),
+                feed,
+            );
+        }
         let Job { client, origin, timeouts, .. } = self.job;
         // Filled in where it is: it is large, and every move is a copy.
         let mut exchange = Exchange::new((*origin).clone(), Request::new(body), *timeouts);

@@ -3,9 +3,10 @@
 use core::error::Error as StdError;
 use std::io;
 
-use redial_client::TransportError;
+use redial_client::{StreamError, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
+use crate::frames::CUT_OFF;
 use crate::io::{Meter, SocketError};
 
 /// What had crossed the connection when an exchange began, so that what crossed since is the
@@ -71,8 +72,11 @@ pub(crate) fn before_head_http2(
     let Some(error) = find::<h2::Error>(error) else {
         // What hyper held for a stream that could not be opened yet goes with the connection, and is
         // called the user's mistake then.
-        let invalid = error.is_user() && ended.is_none();
-        let kind = if invalid { FailureKind::InvalidRequest } else { lost(meter) };
+        let kind = if is_of_the_body(error) && ended.is_none() {
+            FailureKind::InvalidRequest
+        } else {
+            lost(meter)
+        };
         return Failure::new(kind, Delivery::Unknown);
     };
     if let Some(kind) = going_away(error) {
@@ -118,9 +122,11 @@ fn going_away(error: &h2::Error) -> Option<FailureKind> {
     (error.is_go_away() && error.is_remote()).then_some(FailureKind::GoAway { graceful })
 }
 
-/// The kind of an HTTP/2 error; `cut_off` where the connection came to its end.
+/// The kind of an HTTP/2 error; `cut_off` where the connection, or the stream, came to its end.
 fn http2_kind(error: &h2::Error, meter: &Meter, cut_off: FailureKind) -> FailureKind {
-    if error.is_remote() {
+    if error.reason() == Some(u32::from(CUT_OFF).into()) {
+        cut_off
+    } else if error.is_remote() {
         FailureKind::StreamReset
     } else if error.is_io() {
         let kind = lost(meter);
@@ -155,7 +161,7 @@ fn kind_before_head(error: &hyper::Error, meter: &Meter, answered: bool) -> Fail
     if error.is_parse() {
         return parse_kind(error);
     }
-    if error.is_user() {
+    if is_of_the_body(error) {
         return FailureKind::InvalidRequest;
     }
     if meter.error() == Some(SocketError::Refused) {
@@ -171,6 +177,12 @@ fn kind_before_head(error: &hyper::Error, meter: &Meter, answered: bool) -> Fail
         // Bytes came before they were asked for: what follows on this connection answers nothing.
         None => FailureKind::LocalProtocol,
     }
+}
+
+/// Whether the request body could not be produced. That the connection's task is gone, because its
+/// runtime is or because it panicked, is to hyper the user's mistake as well.
+fn is_of_the_body(error: &hyper::Error) -> bool {
+    error.is_user() && find::<StreamError>(error).is_some()
 }
 
 fn parse_kind(error: &hyper::Error) -> FailureKind {

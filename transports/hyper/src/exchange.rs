@@ -128,6 +128,10 @@ fn for_http1(request: &mut Request<Body>, origin: &Origin) {
         // hyper sends the length of every other body.
         request.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
+    if !empty && request.body().size_hint().exact().is_none() {
+        // Of some methods, hyper sends no body whose length is unknown unless it is told how.
+        request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
+    }
     let target = core::mem::take(request.uri_mut()).into_parts().path_and_query;
     *request.uri_mut() = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
@@ -146,6 +150,9 @@ fn invalid(source: impl Into<BoxError>) -> TransportError {
     TransportError::with_source(failure, source)
 }
 
+/// How many headers a response may have (R-X-2). Over HTTP/1.1 hyper sees to it.
+const MOST_HEADERS: usize = 100;
+
 /// The answer that the response head makes. Inlined, because both are large.
 #[inline(always)]
 fn answer<R: Runtime>(
@@ -157,6 +164,10 @@ fn answer<R: Runtime>(
         // Nobody asked for it, and what follows is no HTTP (R-X-2).
         let failure = Failure::new(FailureKind::RemoteProtocol, Delivery::Unknown);
         return Err(TransportError::with_source(failure, "the server switched protocols unasked"));
+    }
+    if lease.is_multiplexed() && response.headers().len() > MOST_HEADERS {
+        let failure = Failure::new(FailureKind::ResponseTooLarge, Delivery::Unknown);
+        return Err(TransportError::new(failure));
     }
     // Where two framings contradict each other, the next response may begin anywhere (R-X-3). A
     // body whose length is known has one: hyper gives a transfer coding the preference.

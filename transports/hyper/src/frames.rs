@@ -1,40 +1,73 @@
-//! Where the frames of HTTP/2 begin and end in what comes (RFC 9113 4.1).
+//! The frames of HTTP/2 in what comes (RFC 9113 4.1): where they begin and end, and which of them
+//! break a response off.
+
+use std::collections::BTreeSet;
 
 /// How long the head of a frame is.
 const HEAD: usize = 9;
 
-/// The frames that responses are made of, and the flag by which a head ends.
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
+const GOAWAY: u8 = 7;
 const CONTINUATION: u8 = 9;
+
+/// The flag by which a response ends, and the one by which its head does.
+const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Follows the frames in what comes, to tell a response that comes slowly from none at all: of a
-/// frame, hyper tells only when the whole of it has come.
+/// How long an error code is, and where it lies in a frame that goes away: behind a stream's number.
+const CODE: usize = 4;
+const GOAWAY_CODE: usize = 4;
+
+/// The reason that is put in the place of `NO_ERROR` where that breaks a response off. It has no
+/// name of its own.
+pub(crate) const CUT_OFF: u8 = 0xff;
+
+/// How many responses are followed at most; a stream that was given up here may never end.
+const FOLLOWED: usize = 1024;
+
+/// Follows the frames in what comes.
+///
+/// It tells a response that comes slowly from none at all: of a frame, hyper tells only when the
+/// whole of it has come. And it sees to it that hyper takes no response for whole that was broken
+/// off: a stream that is reset without an error has ended to hyper, as one has whose peer wants no
+/// more of the request (RFC 9113 8.1), but a response is complete with `END_STREAM` alone.
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     head: [u8; HEAD],
     /// How much of the head has come.
     known: usize,
-    /// How much of the payload has not.
+    /// How much of the payload has come, and how much has not.
+    payload: usize,
     left: usize,
+    /// The first bytes of a payload that is looked into.
+    start: [u8; GOAWAY_CODE + CODE],
     /// Whether the head of a response goes on in the next frame.
     goes_on: bool,
+    /// The streams whose response has begun, and not ended.
+    open: BTreeSet<u32>,
 }
 
 impl Frames {
-    /// Takes what has come next. Answers whether a response stops in the middle of a frame, or of its
-    /// head; or may do so, where the kind of the frame has not come yet.
-    pub(crate) fn take(&mut self, mut bytes: &[u8]) -> bool {
-        while let Some((first, rest)) = bytes.split_first() {
+    /// Takes what has come next, and changes the reason by which a response is broken off. Answers
+    /// whether a response stops in the middle of a frame, or of its head; or may do so, where the
+    /// kind of the frame has not come yet.
+    pub(crate) fn take(&mut self, mut bytes: &mut [u8]) -> bool {
+        while let Some((first, rest)) = core::mem::take(&mut bytes).split_first_mut() {
             if let Some(place) = self.head.get_mut(self.known) {
                 *place = *first;
-                (self.known, bytes) = (self.known + 1, rest);
-                let [high, middle, low, ..] = self.head;
-                self.left = u32::from_be_bytes([0, high, middle, low]) as usize;
+                self.known += 1;
+                bytes = rest;
+                if self.known == HEAD {
+                    self.begin();
+                }
+            } else if self.is_looked_into() {
+                *first = self.look_into(*first);
+                bytes = rest;
             } else {
-                let some = bytes.len().min(self.left);
-                bytes = bytes.get(some..).unwrap_or_default();
+                let some = (rest.len() + 1).min(self.left);
+                bytes = rest.get_mut(some - 1..).unwrap_or_default();
                 self.left -= some;
             }
             if self.known == HEAD && self.left == 0 {
@@ -44,14 +77,162 @@ impl Frames {
         self.goes_on || self.known > 0 && (self.known < HEAD || self.is_of_a_response())
     }
 
-    fn is_of_a_response(&self) -> bool {
+    const fn kind(&self) -> u8 {
         let [_, _, _, kind, ..] = self.head;
-        matches!(kind, DATA | HEADERS | CONTINUATION)
+        kind
+    }
+
+    fn has(&self, flag: u8) -> bool {
+        let [_, _, _, _, flags, ..] = self.head;
+        flags & flag != 0
+    }
+
+    fn stream(&self) -> u32 {
+        let [.., a, b, c, d] = self.head;
+        number([a, b, c, d])
+    }
+
+    fn is_of_a_response(&self) -> bool {
+        matches!(self.kind(), DATA | HEADERS | CONTINUATION)
+    }
+
+    /// The head of a frame has come.
+    fn begin(&mut self) {
+        let [high, middle, low, ..] = self.head;
+        self.left = u32::from_be_bytes([0, high, middle, low]) as usize;
+        self.payload = 0;
+        match self.kind() {
+            DATA | HEADERS if self.has(END_STREAM) => {
+                self.open.remove(&self.stream());
+            }
+            HEADERS => {
+                self.open.insert(self.stream());
+                if self.open.len() > FOLLOWED {
+                    self.open.pop_first();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Where the code of an error ends, in a frame that has one.
+    const fn code_ends(&self) -> usize {
+        match self.kind() {
+            RST_STREAM => CODE,
+            GOAWAY => GOAWAY_CODE + CODE,
+            _ => 0,
+        }
+    }
+
+    const fn is_looked_into(&self) -> bool {
+        self.payload < self.code_ends() && self.left > 0
+    }
+
+    /// The next byte of a payload, as hyper is to have it.
+    fn look_into(&mut self, byte: u8) -> u8 {
+        if let Some(place) = self.start.get_mut(self.payload) {
+            *place = byte;
+        }
+        (self.payload, self.left) = (self.payload + 1, self.left - 1);
+        if self.payload == self.code_ends() && self.breaks_off() { CUT_OFF } else { byte }
+    }
+
+    /// Whether this frame breaks a response off, and names no error.
+    fn breaks_off(&mut self) -> bool {
+        let [a, b, c, d, code @ ..] = self.start;
+        if self.kind() == RST_STREAM {
+            return self.open.remove(&self.stream()) && [a, b, c, d] == [0; CODE];
+        }
+        let last = number([a, b, c, d]);
+        let beyond = self.open.split_off(&last.saturating_add(1));
+        code == [0; CODE] && !beyond.is_empty()
     }
 
     fn end(&mut self) {
-        let [_, _, _, kind, flags, ..] = self.head;
-        self.goes_on = matches!(kind, HEADERS | CONTINUATION) && flags & END_HEADERS == 0;
+        let heads = matches!(self.kind(), HEADERS | CONTINUATION);
+        self.goes_on = heads && !self.has(END_HEADERS);
         self.known = 0;
+    }
+}
+
+/// The number of a stream, whose first bit means nothing.
+const fn number(bytes: [u8; 4]) -> u32 {
+    u32::from_be_bytes(bytes) & !(1 << 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CUT_OFF, Frames};
+
+    fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    }
+
+    fn head(stream: u8) -> Vec<u8> {
+        frame(1, 4, stream, &[0x88])
+    }
+
+    fn reset(stream: u8, code: u8) -> Vec<u8> {
+        frame(3, 0, stream, &[0, 0, 0, code])
+    }
+
+    fn goaway(last: u8, code: u8) -> Vec<u8> {
+        frame(7, 0, 0, &[0x80, 0, 0, last, 0, 0, 0, code, b'b', b'y', b'e'])
+    }
+
+    /// R-X-4: only what breaks a response off without an error is changed, however it comes.
+    #[test]
+    fn what_breaks_a_response_off_says_so() {
+        let end = |stream| frame(0, 1, stream, b"end");
+        let some = |stream| frame(0, 0, stream, b"some");
+        let cases = [
+            ("nothing of it had come", vec![reset(1, 0)], vec![reset(1, 0)]),
+            ("its head had", vec![head(1), reset(1, 0)], vec![head(1), reset(1, CUT_OFF)]),
+            ("it names an error", vec![head(1), reset(1, 8)], vec![head(1), reset(1, 8)]),
+            (
+                "it had ended",
+                vec![head(1), some(1), end(1), reset(1, 0)],
+                vec![head(1), some(1), end(1), reset(1, 0)],
+            ),
+            (
+                "it ended with its head",
+                vec![frame(1, 5, 1, &[0x88]), reset(1, 0)],
+                vec![frame(1, 5, 1, &[0x88]), reset(1, 0)],
+            ),
+            (
+                "another one had ended",
+                vec![head(1), head(3), end(3), reset(3, 0), reset(1, 0)],
+                vec![head(1), head(3), end(3), reset(3, 0), reset(1, CUT_OFF)],
+            ),
+            ("it is disowned", vec![head(3), goaway(1, 0)], vec![head(3), goaway(1, CUT_OFF)]),
+            ("it may go on", vec![head(3), goaway(3, 0)], vec![head(3), goaway(3, 0)]),
+            ("an error disowns it", vec![head(3), goaway(1, 2)], vec![head(3), goaway(1, 2)]),
+        ];
+        for (what, comes, expected) in cases {
+            let comes = comes.concat();
+            for piece in 1..=comes.len() {
+                let mut frames = Frames::default();
+                let mut taken = comes.clone();
+                taken.chunks_mut(piece).for_each(|some| {
+                    frames.take(some);
+                });
+                assert_eq!(taken, expected.concat(), "{what}, in pieces of {piece}");
+            }
+        }
+    }
+
+    /// R-T-2: what stops in the middle is told from what stops at an end.
+    #[test]
+    fn the_middle_of_a_frame_is_known() {
+        let whole = [head(1), frame(0, 0, 1, b"some"), frame(6, 0, 0, &[0; 8])].concat();
+        let ends = [0, head(1).len(), head(1).len() + 13, whole.len()];
+        for length in 0..whole.len() {
+            let mut frames = Frames::default();
+            let within = frames.take(&mut whole[..length].to_vec());
+            // Of a ping nothing is told once its kind is known.
+            let ping = length >= ends[2] + 9;
+            assert_eq!(within, !ends.contains(&length) && !ping, "{length}");
+        }
     }
 }

@@ -321,7 +321,7 @@ impl<R: Runtime> Read for MeteredIo<R> {
         let space = space.get_mut(..room).unwrap_or_default();
         let read = this.wire.poll_read(context, space);
         let metered = read.map(|read| {
-            let filled = space.get(..read?).unwrap_or_default();
+            let filled = space.get_mut(..read?).unwrap_or_default();
             this.much = !filled.is_empty() && filled.len() == room;
             if !filled.is_empty() {
                 this.meter.read(filled.len(), this.runtime.now());

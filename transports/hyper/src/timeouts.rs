@@ -37,6 +37,9 @@ impl Timers {
     }
 }
 
+/// After which time, at the soonest, it is looked again whether an upload is done.
+const AGAIN: Duration = Duration::from_millis(10);
+
 /// How long a runtime may take to tell of what has come.
 const GRACE: Duration = Duration::from_millis(10);
 
@@ -179,6 +182,10 @@ impl Watch {
             return Err(FailureKind::ReadTimeout);
         }
         let (silent_until, kind) = self.silence(meter, now);
+        if !matches!(self.upload.phase(), Phase::Done) {
+            // Nobody tells when the upload is done, from when on it is the response that is silent.
+            next = next.min(now.saturating_add(self.read.max(AGAIN)));
+        }
         match silent_until {
             Some(at) if now >= at => Err(kind),
             Some(at) => Ok(next.min(at)),

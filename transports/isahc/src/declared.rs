@@ -238,7 +238,16 @@ declare! {
         shown_by: "timeouts::uploads_that_a_server_accepts_nothing_of_end_together",
     }
     {
-        requirements: ["R-T-7"],
+        requirements: ["R-X-4"],
+        rows: [],
+        instead: "over HTTP/2, a response of no known length that is reset without an error is \
+                  taken for whole",
+        because: "`lib/http2.c`, `on_stream_close`: to curl a reset is one only where it names an \
+                  error",
+        shown_by: "http2::a_reset_that_names_no_error_ends_a_response",
+    }
+    {
+        requirements: ["R-T-7", "R-P-10"],
         rows: [],
         instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \
                   or after the read timeout and 5 s, and 5 s more where bytes had moved before",

@@ -1,10 +1,8 @@
 //! The request body as curl reads it, and how far it has come.
 
-use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::io;
-use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Buf, Bytes};
@@ -143,16 +141,6 @@ impl Upload {
         }
     }
 
-    /// The same, where a source that panics has failed: it would end isahc's thread, and with that
-    /// every other request.
-    fn poll_piece_calmly(
-        &mut self,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Bytes, BodyError>>> {
-        catch_unwind(AssertUnwindSafe(|| self.poll_piece(context)))
-            .unwrap_or_else(|_| Poll::Ready(Some(Err("the source of the body panicked".into()))))
-    }
-
     fn is_at_end(&mut self) -> bool {
         let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
         self.piece.is_empty() && body.is_end_stream()
@@ -180,7 +168,7 @@ impl AsyncRead for Upload {
             state.source_pending = None;
         }
         if this.piece.is_empty() {
-            match this.poll_piece_calmly(context) {
+            match this.poll_piece(context) {
                 Poll::Ready(Some(Ok(piece))) => this.piece = piece,
                 Poll::Ready(Some(Err(error))) => {
                     this.progress.lock().failure = Some(error);

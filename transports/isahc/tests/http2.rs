@@ -133,3 +133,16 @@ fn what_may_be_repeated_goes_on_by_http1() {
         assert_eq!((response.text().as_ref(), response.attempts().len()), (text, 1));
     }
 }
+
+/// R-X-4, as it is declared: to curl such a stream was closed cleanly.
+#[test]
+fn a_reset_that_names_no_error_ends_a_response() {
+    let reset = Step::Send(vec![
+        Frame::headers([(":status", "200")]),
+        Frame::data("half"),
+        Frame::rst_stream(ErrorCode::NO_ERROR),
+    ]);
+    let server = FaultServer::start(Script::requests(vec![vec![reset]])).unwrap();
+    let client = client().build().unwrap();
+    assert_eq!(block_on(client.get(server.url("/")).send()).unwrap().text(), "half");
+}

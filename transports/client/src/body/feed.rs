@@ -1,7 +1,9 @@
 //! A stream that attempts take turns in reading.
 
+use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
 use core::task::{Context, Poll, ready};
+use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
@@ -120,7 +122,10 @@ impl State {
             // length is known only then, and a request must not look complete that is not.
             self.rest.is_empty() || (self.missing == Some(0) && self.rest.len() <= PIECE)
         }) {
-            match ready!(stream.as_mut().poll_next(context)) {
+            // A source that panics has failed. It may be polled by what serves other calls as well.
+            let polled = catch_unwind(AssertUnwindSafe(|| stream.as_mut().poll_next(context)));
+            let Ok(polled) = polled else { return self.fail(StreamError::Panicked.into()) };
+            match ready!(polled) {
                 Some(Ok(piece)) if piece.is_empty() => {}
                 Some(Ok(piece)) => {
                     self.pulled = true;

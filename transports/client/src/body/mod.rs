@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 
 pub(crate) use self::feed::Feed;
 use self::feed::{BoxStream, Frames, Pieces, Turn};
@@ -142,6 +142,23 @@ impl Body {
         }
     }
 
+    /// Whether it is a stream whose length is said to be zero, and whose end was not seen yet.
+    pub(crate) fn seems_empty(&self) -> bool {
+        match &self.source {
+            Source::Bytes(_) | Source::Replayable(_) => false,
+            Source::Feed(turn) => turn.size_hint().exact() == Some(0) && !turn.is_at_end(),
+        }
+    }
+
+    /// Reads such a stream to its end, where that is there already: what has no body is to be seen
+    /// as that before it is sent, and what is longer than was said is not to be sent.
+    pub(crate) fn settle(&mut self, context: &mut Context<'_>) -> Result<(), BodyError> {
+        match Pin::new(self).poll_frame(context) {
+            Poll::Ready(Some(Err(error))) => Err(error),
+            Poll::Ready(_) | Poll::Pending => Ok(()),
+        }
+    }
+
     /// The stream behind a body that [`Body::again`] made, to ask how it fared.
     pub(crate) fn feed(&self) -> Option<Arc<Feed>> {
         match &self.source {
@@ -239,6 +256,8 @@ pub enum StreamError {
     TooLong,
     /// The stream failed. The error of the call has its own error as the source.
     Failed,
+    /// The stream panicked. Who made it has to mend it.
+    Panicked,
     /// The stream belongs to a later attempt now.
     Abandoned,
 }
@@ -249,6 +268,7 @@ impl fmt::Display for StreamError {
             Self::TooShort => "the request body ended before the length that was said of it",
             Self::TooLong => "the request body went on beyond the length that was said of it",
             Self::Failed => "the request body could not be produced",
+            Self::Panicked => "the source of the request body panicked",
             Self::Abandoned => "the request body belongs to a later attempt now",
         })
     }

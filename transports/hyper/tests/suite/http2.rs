@@ -1,12 +1,17 @@
 //! HTTP/2: many calls over one connection, and connections that are given up under load (R-P-6).
 
+use core::error::Error as _;
 use core::num::NonZeroU32;
+use core::task::Poll;
 use core::time::Duration;
+use std::io;
 
+use bytes::Bytes;
 use futures_util::future::join_all;
+use futures_util::stream;
 use h2::Reason;
-use redial_client::{Client, ClientBuilder, Protocol};
-use redial_engine::Budget;
+use redial_client::{Body, Client, ClientBuilder, Protocol};
+use redial_engine::{Budget, FailureKind};
 
 use crate::common::{quick, timeouts, until, within};
 use crate::on::{On, on_each_runtime, sleep};
@@ -19,6 +24,7 @@ on_each_runtime![
     a_dropped_call_resets_its_stream_and_leaves_the_connection,
     a_goaway_under_load_loses_no_call,
     calls_under_way_at_a_goaway_end_well,
+    a_source_that_panics_takes_no_other_call_with_it,
 ];
 
 fn builder(on: &On) -> ClientBuilder {
@@ -121,4 +127,22 @@ async fn calls_under_way_at_a_goaway_end_well(on: On) {
         }
     };
     assert!(within(Duration::from_secs(10), gone).await.is_some(), "the connection ends");
+}
+
+/// The task that polls a request body serves the whole connection.
+async fn a_source_that_panics_takes_no_other_call_with_it(on: On) {
+    // No call is answered before three of them are there, and the one that panics never is.
+    let peer = Peer::start(Manners { hold: 3, ..Manners::default() });
+    let client = builder(&on).build().unwrap();
+    let call = || on.spawn(client.get(peer.url("/")).send());
+    let others = [call(), call()];
+    until(|| peer.seen().there() == 2).await;
+    let source = stream::poll_fn(|_| -> Poll<Option<io::Result<Bytes>>> { panic!("a bug") });
+    let error = client.post(peer.url("/")).body(Body::once(source)).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts().len()), (FailureKind::InvalidRequest, 1));
+    assert!(error.source().unwrap().to_string().contains("panicked"), "{error:?}");
+    for other in join_all(others.into_iter().chain([call()])).await {
+        assert_eq!(other.unwrap().attempts().len(), 1);
+    }
+    assert_eq!(peer.seen().connections(), 1);
 }
