@@ -35,7 +35,8 @@ pub struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PoolLimits {
     /// The most connections at any instant, from the start of connecting until the socket is
-    /// closed: 50 by default (R-P-1). With 0 every request waits until it is cancelled.
+    /// closed: 50 by default (R-P-1). With 0 no request is ever sent: each waits for as long as its
+    /// pool timeout allows, and fails with that (R-P-5).
     pub max_connections: usize,
     /// The most connections that are kept idle: 20 by default (R-P-2). With 0 a connection closes
     /// as soon as no request is on it, and no later request gets it.

@@ -215,3 +215,22 @@ fn a_body_beyond_the_configured_limit_is_an_error() {
         assert_eq!(error.attempts().len(), 1, "{kind}: R-C-4, not retried");
     }
 }
+
+/// R-P-5: where no connection may be opened, a request waits for its pool timeout and no longer.
+#[cfg(feature = "blocking")]
+#[test]
+fn without_connections_every_request_ends_by_its_pool_timeout() {
+    use redial::engine::{Delivery, FailureKind};
+
+    for kind in TransportKind::ALL.into_iter().filter(|kind| kind.is_built()) {
+        let text = format!(
+            "transport = \"{kind}\"\npool = {{ max_connections = 0 }}\n\
+             timeouts = {{ pool = \"20ms\" }}\npolicy = {{ max_attempts = 1 }}"
+        );
+        let config = redial::read_config(toml::Deserializer::parse(&text).unwrap()).unwrap();
+        let client = redial::blocking::from_config(config).unwrap().build().unwrap();
+        let failure = client.get("http://127.0.0.1:1/").send().unwrap_err().failure();
+        let found = failure.map(|failure| (failure.kind, failure.delivery));
+        assert_eq!(found, Some((FailureKind::PoolTimeout, Delivery::Unsent)), "{kind}");
+    }
+}
