@@ -15,6 +15,7 @@ use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy};
 use crate::client::{Client, Inner, SharedPolicy};
 #[cfg(feature = "serde")]
 use crate::config::{ClientConfig, UnreadableFile};
+use crate::headers::several_hosts;
 use crate::into_transport::{IntoTransport, NoTransport};
 use crate::known::Known;
 use crate::observe::Observer;
@@ -207,12 +208,10 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`BuildError`] where there is no transport under these settings, where the base URL is none,
-    /// where a default header would be the framing of every body, and where the operating system
-    /// gives no randomness.
+    /// where the default headers would be the framing of every body or have more than one `Host`,
+    /// and where the operating system gives no randomness.
     pub fn build(self) -> Result<Client, BuildError> {
-        if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| self.headers.contains_key(name)) {
-            return Err(BuildError::Framing);
-        }
+        check(&self.headers)?;
         let rng = match self.seed {
             Some(seed) => Xoshiro256PlusPlus::seed_from_u64(seed),
             None => {
@@ -248,6 +247,17 @@ impl ClientBuilder {
     }
 }
 
+/// Refuses default headers that no request could have.
+fn check(headers: &HeaderMap) -> Result<(), BuildError> {
+    if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name)) {
+        return Err(BuildError::Framing);
+    }
+    if several_hosts(headers) {
+        return Err(BuildError::Hosts);
+    }
+    Ok(())
+}
+
 impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ClientBuilder")
@@ -269,6 +279,8 @@ pub enum BuildError {
     BaseUrl(UrlError),
     /// A default header is `Content-Length` or `Transfer-Encoding`: framing belongs to a body.
     Framing,
+    /// The default headers have more than one `Host`: a request has one (RFC 9112 3.2).
+    Hosts,
 }
 
 impl fmt::Display for BuildError {
@@ -282,6 +294,7 @@ impl fmt::Display for BuildError {
             Self::Framing => {
                 f.write_str("Content-Length and Transfer-Encoding cannot be default headers")
             }
+            Self::Hosts => f.write_str("the default headers have more than one Host"),
         }
     }
 }
@@ -293,7 +306,7 @@ impl StdError for BuildError {
             Self::Transport(source) => source.source(),
             Self::Randomness(source) => Some(source),
             Self::BaseUrl(source) => Some(source),
-            Self::Framing => None,
+            Self::Framing | Self::Hosts => None,
         }
     }
 }

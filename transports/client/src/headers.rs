@@ -49,7 +49,7 @@ pub(crate) fn check(
     if *method == Method::CONNECT {
         return Err("CONNECT opens a tunnel, and this client has no use for one");
     }
-    if headers.get_all(HOST).iter().nth(1).is_some() {
+    if several_hosts(headers) {
         return Err("a request has one Host, and servers refuse those with more (RFC 9112 3.2)");
     }
     if headers.contains_key(TRANSFER_ENCODING) {
@@ -64,4 +64,9 @@ pub(crate) fn check(
     }
     headers.remove(CONTENT_LENGTH);
     Ok(())
+}
+
+/// Whether there is more than one `Host`.
+pub(crate) fn several_hosts(headers: &HeaderMap) -> bool {
+    headers.get_all(HOST).iter().nth(1).is_some()
 }

@@ -13,10 +13,11 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use common::{block_on, builder, client, fails, status};
+use http::header::{HOST, HeaderName, HeaderValue};
 use redial_client::engine::{
     Budget, Delivery, FailureKind, Limit, Reason, Replay, StandardPolicy, Timestamp,
 };
-use redial_client::{RequestBuilder, Timeouts};
+use redial_client::{BuildError, RequestBuilder, Timeouts};
 
 #[test]
 fn each_timeout_is_set_by_itself() {
@@ -222,6 +223,26 @@ fn a_request_has_one_host() {
     let call = client.get("http://h/").header("host", "a").header("host", "b");
     assert!(block_on(call.send()).unwrap_err().to_string().contains("one Host"));
     assert!(script.sent().is_empty());
+}
+
+/// RFC 9112 3.2, as for a request's own. Other names may have several lines, and one `Host` is one.
+#[test]
+fn default_headers_have_one_host_at_most() {
+    let rows = [("host", 2, false), ("host", 3, false), ("host", 1, true), ("accept", 2, true)];
+    for (name, lines, built) in rows {
+        let name = HeaderName::from_static(name);
+        let line = (name.clone(), HeaderValue::from_static("h"));
+        let builder = builder([]).0.default_headers(vec![line; lines].into_iter().collect());
+        match builder.build() {
+            Ok(_) => assert!(built, "{lines} of {name}"),
+            Err(BuildError::Hosts) => assert!(!built, "{lines} of {name}"),
+            Err(other) => panic!("{lines} of {name}: {other}"),
+        }
+    }
+    // The last one that is set counts, as for every name.
+    let host = || (HOST, HeaderValue::from_static("h"));
+    let twice = builder([]).0.default_headers([host(), host()].into_iter().collect());
+    assert!(twice.default_header(HOST, host().1).build().is_ok());
 }
 
 #[test]
