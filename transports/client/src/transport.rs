@@ -147,8 +147,19 @@ impl fmt::Debug for Answer {
 ///
 /// The default is [`Timeouts::DEFAULT`]. Zero means "at once", and what is too long for the clock
 /// means "never" (R-T-8).
+///
+/// Not `#[non_exhaustive]`, for the same reason as [`PoolLimits`](crate::PoolLimits): a literal can
+/// name those that differ.
+///
+/// ```
+/// use core::time::Duration;
+/// use redial_client::Timeouts;
+///
+/// const PATIENT: Timeouts = Timeouts { read: Duration::from_secs(60), ..Timeouts::DEFAULT };
+/// assert_eq!(PATIENT.connect, Timeouts::DEFAULT.connect);
+/// ```
+#[allow(clippy::exhaustive_structs, reason = "see above")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Timeouts {
     /// From starting to connect (DNS, TCP, TLS) to a usable connection: 5 s.
     pub connect: Duration,
