@@ -144,6 +144,8 @@ pub use hints::HintRules;
 pub use http_date::HttpDate;
 pub use outcome::{Delivery, Failure, FailureKind, Outcome, Replay, ServerHint};
 pub use policy::{Class, Judgement, Limits, Policy, RetryContext};
+/// The traits of generators, in the version that [`Policy::delay`] and [`Attempt::finish`] take.
+pub use rand_core;
 #[cfg(feature = "http")]
 pub use replay::ReplayRules;
 #[cfg(feature = "http")]

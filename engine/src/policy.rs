@@ -15,6 +15,7 @@ use crate::time::{FOREVER, duration, nanos};
 ///
 /// ```
 /// use core::time::Duration;
+/// use redial_engine::rand_core::Rng;
 /// use redial_engine::{Judgement, Limits, Outcome, Policy, RetryContext, StandardPolicy};
 ///
 /// /// Waits twice as long as the standard policy.
@@ -27,7 +28,7 @@ use crate::time::{FOREVER, duration, nanos};
 ///     fn judge(&self, outcome: &Outcome) -> Judgement {
 ///         self.0.judge(outcome)
 ///     }
-///     fn delay(&self, retry: &RetryContext<'_>, rng: &mut dyn rand_core::Rng) -> Duration {
+///     fn delay(&self, retry: &RetryContext<'_>, rng: &mut dyn Rng) -> Duration {
 ///         self.0.delay(retry, rng).saturating_mul(2)
 ///     }
 /// }

@@ -15,6 +15,37 @@
 //! # }
 //! ```
 //!
+//! # Policies of your own
+//!
+//! What to retry, how often and after which wait is data, [`engine::StandardPolicy`], or a type of
+//! yours. The generator that it is given is [`engine::rand_core`]'s:
+//!
+//! ```
+//! use std::time::Duration;
+//!
+//! use redial::engine::rand_core::Rng;
+//! use redial::engine::{Judgement, Limits, Outcome, Policy, RetryContext, StandardPolicy};
+//!
+//! /// The standard policy, with a short wait before every retry.
+//! struct Impatient(StandardPolicy);
+//!
+//! impl Policy for Impatient {
+//!     fn limits(&self) -> Limits {
+//!         self.0.limits()
+//!     }
+//!     fn judge(&self, outcome: &Outcome) -> Judgement {
+//!         self.0.judge(outcome)
+//!     }
+//!     fn delay(&self, _: &RetryContext<'_>, rng: &mut dyn Rng) -> Duration {
+//!         Duration::from_millis(100 + rng.next_u64() % 100)
+//!     }
+//! }
+//! # fn builder(builder: redial::ClientBuilder) -> redial::ClientBuilder {
+//!
+//! builder.policy(Impatient(StandardPolicy::DEFAULT))
+//! # }
+//! ```
+//!
 //! # Features
 //!
 //! | feature | adds |
