@@ -52,6 +52,9 @@ const ANY_END: &str = "a body that ends early is CURLE_PARTIAL_FILE, whatever en
                        (lib/http2.c:1856, stream_recv)";
 const CLEAN: &str = "to curl a stream that is reset without an error was closed cleanly, whether or \
                      not its response had ended (lib/http2.c:1335, on_stream_close)";
+const UPLOAD_TAKEN: &str = "isahc takes the request's body from curl with the first byte of the \
+                            response's (handler.rs:310, build_response): the rest of it is never \
+                            sent";
 const UNTOLD: &str = "curl tells of a connection with the response alone, and not of its end: the \
                       figures are bounds from above";
 const LETS_GO_LATE: &str = "curl notices that a call was dropped when bytes move (isahc's \
@@ -252,6 +255,17 @@ fn rows() -> Vec<Declaration> {
                     Came::Failure(FailureKind::Truncated, Some(Delivery::Answered)),
                     Came::Failure(FailureKind::Reset, Some(Delivery::Answered)),
                 ])];
+            })
+        }),
+        Declaration::new("bodies/answer-before-the-request-ends", UPLOAD_TAKEN).instead(|it| {
+            let it = with_lists(it, |_, lists| {
+                let cut = || [Step::AwaitClose { within: REAPED }];
+                let begun = |list: Vec<Step>| list.into_iter().take(2).chain(cut()).collect();
+                Script::connections(lists.into_iter().map(begun).collect())
+            });
+            last_call(it, |call| {
+                call.attempts = vec![(FailureKind::LocalLimit, Delivery::Answered).into()];
+                call.end = Some(End::Error(vec![FailureKind::LocalLimit]));
             })
         }),
         Declaration::new("pool/figures", UNTOLD).instead(|mut it| {

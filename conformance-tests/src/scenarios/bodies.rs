@@ -254,6 +254,17 @@ fn answers() -> Vec<Scenario> {
         scenario("answer-of-two-megabytes", &["R-C-4"], "a large body comes whole")
             .origin(Script::replies([Reply::status(200).body(large.clone())]))
             .call(Call::get("/").comes_to([200]).ends(End::with(200, large))),
+        scenario("answer-before-the-request-ends", &["R-C-4"], "a server may answer as it reads")
+            .origin(Script::connections(vec![vec![
+                Step::ReadHead,
+                Step::Write(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nab".to_vec()),
+                Step::ReadBody,
+                Step::Write(b"cd".to_vec()),
+            ]]))
+            .call(
+                // More than the system takes of it at once.
+                Call::put("/", vec![b'x'; 20_000_000]).comes_to([200]).ends(End::with(200, "abcd")),
+            ),
         scenario("answer-too-large", &["R-C-4", "R-D-3"], "beyond the limit is a final error")
             .origin(Script::requests(vec![vec![Reply::status(200).body("12345").step()]]))
             .setup(|setup| Setup { max_response_bytes: Some(4), ..setup })

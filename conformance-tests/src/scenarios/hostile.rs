@@ -111,6 +111,17 @@ fn framing() -> Vec<Scenario> {
     let refused = [
         ("two-lengths", body("content-length: 2\r\ncontent-length: 3", "ok"), false),
         ("length-negative", body("content-length: -2", "ok"), false),
+        (
+            "chunks-of-http-1.0",
+            vec![
+                write(
+                    "HTTP/1.0 200 OK\r\nconnection: keep-alive\r\ntransfer-encoding: chunked\r\n\r\n\
+                     2\r\nok\r\n0\r\n\r\n",
+                ),
+                await_close(),
+            ],
+            false,
+        ),
         ("length-signed", body("content-length: +2", "ok"), false),
         ("length-too-large", body("content-length: 99999999999999999999", "ok"), false),
         (
@@ -193,7 +204,21 @@ fn framing() -> Vec<Scenario> {
             .origin(Script::requests(vec![vec![write(text), Step::Close], reply(&ok())]))
             .call(Call::get("/").then(is(FailureKind::Truncated, delivery)).then(200))
     });
-    refused.into_iter().chain([both, unasked]).chain(cut).collect()
+    let cut_and_again = scenario(
+        "cut-head-of-an-upload",
+        &["R-X-4", "R-P-8"],
+        "the connection that it came over is not used for the next attempt",
+    )
+    .origin(Script::connections(vec![
+        vec![Step::ReadRequest, write("HTTP/1.1 200 OK\r\nserver: x\r\n"), Step::Close],
+        vec![Step::ReadRequest, ok().step()],
+    ]))
+    .call(
+        Call::put("/", "a body")
+            .then(Attempted::from(FailureKind::Truncated))
+            .then(Attempted::from(200).reused(false)),
+    );
+    refused.into_iter().chain([both, unasked, cut_and_again]).chain(cut).collect()
 }
 
 /// R-X-6: a POST is processed at most once, wherever it is broken off.

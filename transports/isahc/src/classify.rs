@@ -4,12 +4,13 @@ use core::error::Error as StdError;
 use core::fmt;
 use std::io;
 
+use http::StatusCode;
 use isahc::error::ErrorKind;
 use redial_client::TransportError;
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::descriptors::DescriptorLimit;
-use crate::upload::Progress;
+use crate::upload::{Progress, UploadCut};
 use crate::watch::Watch;
 
 /// What curl said, by its number (`CURLE_...` in `curl.h`).
@@ -72,12 +73,27 @@ pub(crate) fn in_body(error: &io::Error, watch: &Watch) -> TransportError {
         let failure = Failure::new(FailureKind::Truncated, Delivery::Answered);
         return TransportError::with_source(failure, error.kind().to_string());
     };
+    if code == code_of::READ_ERROR {
+        return TransportError::with_source(CUT, UploadCut);
+    }
     let kind = match code {
         code_of::OPERATION_TIMEDOUT => watch.cut_off().unwrap_or(FailureKind::ReadTimeout),
         code_of::PARTIAL_FILE | code_of::HTTP2 => FailureKind::Truncated,
         code => after_connecting(code),
     };
     TransportError::with_source(Failure::new(kind, Delivery::Answered), CurlError { code })
+}
+
+/// Of a request that isahc has cut, and that was answered.
+const CUT: Failure = Failure::new(FailureKind::LocalLimit, Delivery::Answered);
+
+/// What it means that a response has begun; an error where what was sent of the request seems to be
+/// all of it and is not. From a status of 300 on curl stops by itself, and lets it not seem so.
+pub(crate) fn of_upload(progress: &Progress, status: StatusCode) -> Result<(), TransportError> {
+    if progress.may_seem_complete() && status.as_u16() < 300 {
+        return Err(TransportError::with_source(CUT, UploadCut));
+    }
+    Ok(())
 }
 
 fn head_failure(code: u32, connected: bool, watch: &Watch) -> Failure {

@@ -217,12 +217,11 @@ impl Connections {
 
     /// Starts no further request on this handle: a connection of its is out of step or silent, and
     /// nobody can say which. It closes with the last request that is on it now.
-    pub(crate) fn retire(&self, lease: &Lease) {
+    pub(crate) fn retire(&self, handle: &Arc<HttpClient>) {
         let mut state = self.slots.lock();
-        let present =
-            self.handles().kept.as_ref().is_some_and(|it| Arc::ptr_eq(it, lease.handle()));
+        let present = self.handles().kept.as_ref().is_some_and(|it| Arc::ptr_eq(it, handle));
         if present {
-            // The lease has it too, so that this is not the last of it.
+            // The caller has it too, so that this is not the last of it.
             drop(self.replace(&mut state));
         }
     }

@@ -247,6 +247,25 @@ declare! {
         shown_by: "http2::a_reset_that_names_no_error_ends_a_response",
     }
     {
+        requirements: ["R-D-8"],
+        rows: [],
+        instead: "a response of less than 300 that begins before the upload has ended is final as \
+                  `LocalLimit`, unless the request says its length and the response is there as a \
+                  whole; one without a body comes when the upload has ended, or not at all",
+        because: "isahc's `handler.rs`, `build_response`, takes the request's body from curl, and \
+                  is called with the first byte of the response's",
+        shown_by: "calls::an_upload_that_is_not_over_ends_with_its_response",
+    }
+    {
+        requirements: ["R-X-2"],
+        rows: [],
+        instead: "an unasked 101 that nothing follows is a `ReadTimeout`, or `Closed` with its \
+                  connection",
+        because: "`lib/http.c`, \"We silently accept this as the final response\", which isahc tells \
+                  with the first byte of a body",
+        shown_by: "calls::an_unasked_upgrade_is_refused",
+    }
+    {
         requirements: ["R-T-7", "R-P-10"],
         rows: [],
         instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \

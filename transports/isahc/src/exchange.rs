@@ -62,7 +62,8 @@ pub(crate) fn send(
         let Answered { head, body, doubtful, reused } =
             answer(connections, response, lease, begun)?;
         // Few are, and what they need would be part of every other's future.
-        let body = if doubtful { Box::pin(begins(body, reused)).await? } else { body };
+        let body = if doubtful { Box::pin(begins(body, connections)).await } else { Ok(body) };
+        let body = body.map_err(|error| on(reused, error))?;
         Ok(Answer::new(Response::from_parts(head, body.into_body()), reused))
     }
 }
@@ -126,7 +127,7 @@ fn came(
             if begun.streams && silent {
                 // curl ends the stream and keeps the connection, whose peer may be gone: on it, all
                 // further attempts would be as silent.
-                connections.retire(lease);
+                connections.retire(lease.handle());
             }
             // What goes over a kept connection, curl may have sent before by itself.
             let unsent = begun.lane == Lane::Fresh && begun.watch.is_unconnected();
@@ -176,7 +177,7 @@ fn failed(
         lease.gone();
     } else if kind == FailureKind::Reset {
         // curl may keep a connection that its TLS has given up.
-        connections.retire(lease);
+        connections.retire(lease.handle());
     }
     // What was never sent was on no connection that had served another.
     on(reused && delivery != Delivery::Unsent, error)
@@ -247,13 +248,21 @@ fn answer(
     let reused = lease.over(response.local_addr().map(|address| address.port()));
     let event = if reused { PoolEventKind::Reused } else { opened(&response) };
     connections.tell(&begun.origin, event);
+    classify::of_upload(&begun.progress, response.status()).map_err(|error| on(reused, error))?;
     let (mut head, body) = response.into_parts();
     // isahc's extensions have the request's body in them, and panic when they are cloned.
     head.extensions.clear();
     let chunked = head.headers.contains_key(TRANSFER_ENCODING);
+    if chunked && head.version == Version::HTTP_10 {
+        // It knows none, so that what follows may be anything (RFC 9112 6.1).
+        connections.retire(lease.handle());
+        let failure = Failure::new(FailureKind::RemoteProtocol, Delivery::Unknown);
+        let why = "a response of HTTP/1.0 has a transfer coding";
+        return Err(on(reused, TransportError::with_source(failure, why)));
+    }
     if chunked && head.headers.contains_key(CONTENT_LENGTH) {
         // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
-        connections.retire(&lease);
+        connections.retire(lease.handle());
     }
     let limit = connections.maker().settings().max_head_bytes.get();
     let length = length(&head, &begun.method, chunked, limit).map_err(|error| on(reused, error))?;
@@ -298,11 +307,9 @@ fn length(
 
 /// Waits until the body begins: a head that was cut before its blank line looks like one whose body
 /// only the end of the connection ends (R-X-4).
-async fn begins(mut body: Reading, reused: bool) -> Result<Reading, TransportError> {
-    match body.expect_something().await {
-        Ok(()) => Ok(body),
-        Err(error) => Err(on(reused, error)),
-    }
+async fn begins(mut body: Reading, connections: &Connections) -> Result<Reading, TransportError> {
+    body.expect_something(connections).await?;
+    Ok(body)
 }
 
 /// The same, and whether it was on a connection that had served another request before.

@@ -86,6 +86,7 @@ pub use declared::{DECLARED, Declared, DeclaredRow, Requests};
 pub use descriptors::DescriptorLimit;
 pub use request::Unsendable;
 pub use transport::{Isahc, IsahcTransport, StartError};
+pub use upload::UploadCut;
 
 use redial_client::{Client, ClientBuilder, blocking};
 

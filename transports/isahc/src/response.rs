@@ -53,14 +53,20 @@ impl Reading {
         ResponseBody::new(self)
     }
 
-    /// Waits for the first byte, and fails where there is none.
-    pub(crate) async fn expect_something(&mut self) -> Result<(), TransportError> {
+    /// Waits for the first byte, and fails where there is none. curl keeps the connection then, which
+    /// has come to its end.
+    pub(crate) async fn expect_something(
+        &mut self,
+        connections: &Connections,
+    ) -> Result<(), TransportError> {
+        let handle = self.source.as_ref().map(|(_, lease)| Arc::clone(lease.handle()));
         match poll_fn(|context| self.poll_piece(context)).await {
             Some(piece) => {
                 self.first = Some(piece?);
                 Ok(())
             }
             None => {
+                handle.iter().for_each(|handle| connections.retire(handle));
                 Err(TransportError::new(Failure::new(FailureKind::Truncated, Delivery::Unknown)))
             }
         }
@@ -127,7 +133,7 @@ impl Reading {
     /// The connection may be lost as a whole, and curl keep it, where it is one that may be shared.
     fn retire(&self, source: Option<&(AsyncBody, Lease)>) {
         if let (Some((_, lease)), Some(connections)) = (source, &self.others) {
-            connections.retire(lease);
+            connections.retire(lease.handle());
         }
     }
 }

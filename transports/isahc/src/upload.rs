@@ -1,5 +1,7 @@
 //! The request body as curl reads it, and how far it has come.
 
+use core::error::Error as StdError;
+use core::fmt;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::io;
@@ -32,7 +34,28 @@ struct State {
     cancelled: bool,
     /// Whether curl has let go of it.
     released: bool,
+    /// Whether the server is told how long it is.
+    sized: bool,
 }
+
+/// isahc has sent a part of the request, and sends no more of it because the response has begun.
+///
+/// It takes the body from curl then, which ends it: where the server knows no length of it, it looks
+/// complete. To another attempt the same would happen, so that this is final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UploadCut;
+
+impl fmt::Display for UploadCut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "the response began before the whole request was sent, and isahc sends no more of it \
+             then: take another transport for a server that answers while it reads",
+        )
+    }
+}
+
+impl StdError for UploadCut {}
 
 /// What a watch has to know of it.
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +108,15 @@ impl Progress {
         self.0.as_ref()?.lock().failure.take()
     }
 
+    /// Whether a part of it is a request that looks complete to the server, as it does not know
+    /// how long it is to be.
+    pub(crate) fn may_seem_complete(&self) -> bool {
+        self.0.as_ref().is_some_and(|shared| {
+            let state = shared.lock();
+            !state.done && !state.sized
+        })
+    }
+
     /// Whether curl has asked beyond the end.
     pub(crate) fn is_asked_again(&self) -> bool {
         self.0.as_ref().is_some_and(|shared| shared.lock().again)
@@ -120,7 +152,8 @@ pub(crate) struct Upload {
 
 impl Upload {
     pub(crate) fn new(body: Body, clock: ThreadClock) -> (Self, Progress) {
-        let progress = Arc::<Shared>::default();
+        let sized = body.size_hint().exact().is_some();
+        let progress = Arc::new(Shared(Mutex::new(State { sized, ..State::default() })));
         let shown = Progress(Some(Arc::clone(&progress)));
         (Self { body: Mutex::new(body), piece: Bytes::new(), progress, clock }, shown)
     }

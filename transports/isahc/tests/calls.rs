@@ -10,6 +10,7 @@
 
 mod common;
 
+use core::convert::Infallible;
 use core::error::Error as _;
 use core::num::NonZeroU32;
 use core::time::Duration;
@@ -25,7 +26,7 @@ use http_body_util::BodyExt;
 use redial_client::{
     Body, Exchange, HeadLimit, Identity, Roots, Settings, SettingsError, Transport,
 };
-use redial_conformance::{Reply, Step};
+use redial_conformance::{FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind, Outcome};
 use redial_isahc::{IsahcTransport, StartError, Unsendable};
 
@@ -224,6 +225,44 @@ fn bodies_stream_both_ways_whole() {
     }
 }
 
+/// As it is declared: isahc takes the body from curl with the response head. What then looks whole
+/// to the server, and is not, must not be taken for a success.
+#[test]
+fn an_upload_that_is_not_over_ends_with_its_response() {
+    let half = || Reply::status(200).header("content-length", "4").raw();
+    let steps = |reply: Vec<u8>| {
+        let within = SOON;
+        [Step::ReadBytes(1000), Step::Write(reply), Step::AwaitClose { within }].to_vec()
+    };
+    let begun = || steps([half().head(), b"ab".to_vec()].concat());
+    let whole = || steps([half().head(), b"abcd".to_vec()].concat());
+    let refused = || steps(Reply::status(413).header("content-length", "0").raw().head());
+    let large = || Body::from(vec![b'x'; 20_000_000]);
+    let stream = || {
+        let piece = |_| async { Some((Ok::<_, Infallible>(vec![b'x'; 5000]), ())) };
+        Body::once(smol::stream::unfold((), piece))
+    };
+    let cut = Err((FailureKind::LocalLimit, Delivery::Answered));
+    let cases = [
+        ("a length", begun(), large(), cut),
+        ("a length, and all of the response", whole(), large(), Ok(200)),
+        ("no length", begun(), stream(), cut),
+        ("no length, and all of the response", whole(), stream(), cut),
+        ("no length, and an error", refused(), stream(), Ok(413)),
+    ];
+    for (what, steps, body, end) in cases {
+        let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
+        let call = client().put(server.url("/")).body(body);
+        let seen = block_on(call.send()).map(|response| response.status().as_u16());
+        let seen = seen.map_err(|error| {
+            let failure = error.failure().unwrap();
+            assert_eq!(error.attempts().len(), 1, "it is final: {error:?}");
+            (failure.kind, failure.delivery)
+        });
+        assert_eq!(seen, end, "{what}");
+    }
+}
+
 #[test]
 fn a_response_that_nobody_reads_does_not_pile_up() {
     let endless = Reply::status(200).header("content-length", "1000000000000").raw();
@@ -270,10 +309,13 @@ fn an_unasked_upgrade_is_refused() {
         (ok().step(), FailureKind::RemoteProtocol),
         // curl takes the end that follows for one before any response (CURLE_GOT_NOTHING).
         (Step::Close, FailureKind::Closed),
+        // It waits for a body, as of any other response.
+        (Step::AwaitClose { within: SOON }, FailureKind::ReadTimeout),
     ];
     for (then, kind) in cases {
         let server = always(vec![upgrade.step(), then]);
         let call = client().get(server.url("/")).max_attempts(NonZeroU32::MIN);
+        let call = call.read_timeout(Duration::from_millis(300));
         let error = block_on(call.send()).unwrap_err();
         assert_eq!(error.attempts()[0].outcome, Outcome::failure(kind, Delivery::Unknown), "R-X-2");
     }
