@@ -26,7 +26,7 @@ use crate::ledger::Lane;
 use crate::request;
 use crate::response::Reading;
 use crate::standing::Standing;
-use crate::upload::Progress;
+use crate::upload::{Progress, Source};
 use crate::watch::Watch;
 
 /// The most header lines of a response (R-X-2).
@@ -55,7 +55,7 @@ pub(crate) fn send(
             return Err(handle_lost(connections, &lease));
         };
         let cancelled = CancelOnDrop(begun.progress.clone());
-        let head = head(sending, &mut begun.watch).await;
+        let head = head(sending, begun.source.take(), &mut begun.watch).await;
         drop(handle);
         let response = came(connections, &lease, &begun, head)?;
         drop(cancelled);
@@ -76,6 +76,7 @@ struct Begun {
     /// Whether its connection may have other requests on it.
     streams: bool,
     progress: Progress,
+    source: Option<Source>,
     watch: Watch,
 }
 
@@ -100,7 +101,7 @@ fn begin<'a>(
         return Err(TransportError::unsent(cutoff.kind()));
     }
     let prepared = request::prepare(exchange, lease, protocol, clock);
-    let (request, progress) = prepared.inspect_err(|_| lease.gone())?;
+    let (request, progress, source) = prepared.inspect_err(|_| lease.gone())?;
     let peer = (origin.port(), origin.scheme() == Scheme::Http);
     let standing = Standing::new(Arc::clone(survey), peer, timeouts.read, began);
     let upload = (&progress, origin.port(), streams);
@@ -108,7 +109,7 @@ fn begin<'a>(
     let backlog = progress.is_upload().then(backlog);
     let upload = progress.clone();
     let watch = Watch::new(clock.clone(), upload, timeouts, cutoff, standing, backlog, began);
-    let begun = Begun { origin, method, lane, streams, progress, watch };
+    let begun = Begun { origin, method, lane, streams, progress, source, watch };
     Ok(quietly(|| handle.send_async(request)).map(|sending| (sending, begun)))
 }
 
@@ -191,7 +192,11 @@ enum Head {
 }
 
 /// Waits for the response head as long as the limits allow.
-fn head(mut sending: ResponseFuture<'_>, watch: &mut Watch) -> impl Future<Output = Head> {
+fn head(
+    mut sending: ResponseFuture<'_>,
+    mut source: Option<Source>,
+    watch: &mut Watch,
+) -> impl Future<Output = Head> {
     let mut submitted = false;
     poll_fn(move |context| {
         let sending = Pin::new(&mut sending);
@@ -207,7 +212,10 @@ fn head(mut sending: ResponseFuture<'_>, watch: &mut Watch) -> impl Future<Outpu
         };
         match polled {
             Poll::Ready(result) => Poll::Ready(Head::Came(result)),
-            Poll::Pending => watch.poll(context).map(Head::Limit),
+            Poll::Pending => {
+                source.iter_mut().for_each(|source| source.poll(context));
+                watch.poll(context).map(Head::Limit)
+            }
         }
     })
 }

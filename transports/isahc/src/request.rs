@@ -17,7 +17,7 @@ use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::connections::Lease;
 use crate::ledger::Lane;
-use crate::upload::{Progress, Upload};
+use crate::upload::{Progress, Source, Upload};
 
 /// How much longer than the read timeout curl may keep a request that nobody waits for.
 const REAPER: Duration = Duration::from_secs(5);
@@ -108,14 +108,14 @@ pub(crate) fn prepare(
     lease: &Lease,
     protocol: Protocol,
     clock: &ThreadClock,
-) -> Result<(Request<AsyncBody>, Progress), TransportError> {
+) -> Result<(Request<AsyncBody>, Progress, Option<Source>), TransportError> {
     let (head, body) = exchange.request.into_parts();
     let mut headers = head.headers;
     // On an HTTP/2 connection that it shares, curl repeats what it has read no body for.
     let h2 = protocol == Protocol::Http2PriorKnowledge;
     let always = h2 && !is_repeatable(&head.method);
     frame(&mut headers, &head.method, &body, always);
-    let (body, progress) = stream(body, always, clock);
+    let (body, progress, source) = stream(body, always, clock);
     let plain = head.uri.scheme_str() == Some("http");
     let mut builder = Request::builder().method(head.method).uri(head.uri);
     if let Some(all) = builder.headers_mut() {
@@ -137,7 +137,7 @@ pub(crate) fn prepare(
         let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
         TransportError::with_source(failure, error)
     })?;
-    Ok((request, progress))
+    Ok((request, progress, source))
 }
 
 /// A slot as a client certificate that nobody asks for, as there is no TLS, or no proxy: isahc keeps
@@ -172,15 +172,15 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &Body, streamed: bool) 
 }
 
 /// The body as curl reads it; `always`: also where it is empty.
-fn stream(body: Body, always: bool, clock: &ThreadClock) -> (AsyncBody, Progress) {
+fn stream(body: Body, always: bool, clock: &ThreadClock) -> (AsyncBody, Progress, Option<Source>) {
     if body.is_end_stream() && !always {
-        return (AsyncBody::empty(), Progress::done());
+        return (AsyncBody::empty(), Progress::done(), None);
     }
     let length = body.size_hint().exact().filter(|length| *length > 0);
-    let (upload, progress) = Upload::new(body, clock.clone());
+    let (upload, progress, source) = Upload::new(body, clock.clone());
     let body = match length {
         Some(length) => AsyncBody::from_reader_sized(upload, length),
         None => AsyncBody::from_reader(upload),
     };
-    (body, progress)
+    (body, progress, source)
 }

@@ -24,12 +24,19 @@ struct Shared(Mutex<State>);
 struct State {
     asked: Option<Timestamp>,
     taken: u64,
-    /// Who is to be woken when the source has something, where it had nothing when curl asked.
-    source_pending: Option<Waker>,
+    /// What curl can have now, and whether that is all.
+    piece: Bytes,
+    at_end: bool,
+    /// Who is to be woken when there is something, where there was nothing when curl asked.
+    reader: Option<Waker>,
+    /// Who is to be woken when curl asks.
+    feeder: Option<Waker>,
     done: bool,
     /// Whether curl was told that it ends here, and asked again.
     ended: bool,
     again: bool,
+    /// Whether the source has failed, and why, which is told once.
+    failed: bool,
     failure: Option<BodyError>,
     cancelled: bool,
     /// Whether curl has let go of it.
@@ -60,7 +67,7 @@ impl StdError for UploadCut {}
 /// What a watch has to know of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stand {
-    /// When curl asked last.
+    /// When curl asked last, or the source answered it.
     pub(crate) asked: Option<Timestamp>,
     /// How many bytes it has taken.
     pub(crate) taken: u64,
@@ -81,7 +88,7 @@ impl Progress {
             return Stand { asked: None, taken: 0, source_pending: false, done: true };
         };
         let state = shared.lock();
-        let source_pending = state.source_pending.is_some();
+        let source_pending = state.reader.is_some();
         Stand { asked: state.asked, taken: state.taken, source_pending, done: state.done }
     }
 
@@ -127,7 +134,7 @@ impl Progress {
         let Some(shared) = &self.0 else { return };
         let mut state = shared.lock();
         state.cancelled = true;
-        let waker = state.source_pending.take();
+        let waker = state.reader.take();
         drop(state);
         if let Some(waker) = waker {
             waker.wake();
@@ -143,40 +150,27 @@ impl Shared {
 
 /// A request body for curl, which cannot rewind it, and so cannot send it twice.
 pub(crate) struct Upload {
-    /// Never locked: isahc asks for `Sync`, and bodies need not be.
-    body: Mutex<Body>,
-    piece: Bytes,
     progress: Arc<Shared>,
     clock: ThreadClock,
 }
 
 impl Upload {
-    pub(crate) fn new(body: Body, clock: ThreadClock) -> (Self, Progress) {
-        let sized = body.size_hint().exact().is_some();
-        let progress = Arc::new(Shared(Mutex::new(State { sized, ..State::default() })));
-        let shown = Progress(Some(Arc::clone(&progress)));
-        (Self { body: Mutex::new(body), piece: Bytes::new(), progress, clock }, shown)
-    }
-
-    /// The next piece that is not empty; `None` at the end.
-    fn poll_piece(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match Pin::new(&mut *body).poll_frame(context) {
-                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => return Poll::Ready(Some(Ok(data))),
-                    Ok(_) | Err(_) => {}
-                },
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
-                Poll::Ready(None) => return Poll::Ready(None),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-    }
-
-    fn is_at_end(&mut self) -> bool {
-        let body = self.body.get_mut().unwrap_or_else(PoisonError::into_inner);
-        self.piece.is_empty() && body.is_end_stream()
+    /// The body; how far it is; and where it comes from, unless that is memory.
+    pub(crate) fn new(body: Body, clock: ThreadClock) -> (Self, Progress, Option<Source>) {
+        let bytes = body.as_bytes().cloned();
+        let state = State {
+            sized: body.size_hint().exact().is_some(),
+            at_end: bytes.is_some(),
+            piece: bytes.unwrap_or_default(),
+            ..State::default()
+        };
+        let source = (!state.at_end).then_some(body);
+        let progress = Arc::new(Shared(Mutex::new(state)));
+        let source = source.map(|body| {
+            let (progress, clock) = (Arc::clone(&progress), clock.clone());
+            Source { body, progress, clock }
+        });
+        (Self { progress: Arc::clone(&progress), clock }, Progress(Some(progress)), source)
     }
 }
 
@@ -186,45 +180,35 @@ impl AsyncRead for Upload {
         context: &mut Context<'_>,
         buffer: &mut [u8],
     ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let now = this.clock.now();
-        {
-            let mut state = this.progress.lock();
-            // Whoever asks beyond the end is about to send the request again: what a server is told to
-            // take by HTTP/1.1 (RFC 9113 7), curl sends by that, whatever the method, and without a look
-            // at the body, which would be empty then.
-            state.again |= state.ended;
-            if state.cancelled || state.again {
-                return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
-            }
-            state.asked = Some(now);
-            state.source_pending = None;
+        let now = self.clock.now();
+        let mut state = self.progress.lock();
+        // Whoever asks beyond the end is about to send the request again: what a server is told to
+        // take by HTTP/1.1 (RFC 9113 7), curl sends by that, whatever the method, and without a look
+        // at the body, which would be empty then.
+        state.again |= state.ended;
+        if state.cancelled || state.again {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
-        if this.piece.is_empty() {
-            match this.poll_piece(context) {
-                Poll::Ready(Some(Ok(piece))) => this.piece = piece,
-                Poll::Ready(Some(Err(error))) => {
-                    this.progress.lock().failure = Some(error);
-                    return Poll::Ready(Err(io::Error::other("the request body failed")));
-                }
-                Poll::Ready(None) => {
-                    let mut state = this.progress.lock();
-                    (state.done, state.ended) = (true, true);
-                    return Poll::Ready(Ok(0));
-                }
-                Poll::Pending => {
-                    this.progress.lock().source_pending = Some(context.waker().clone());
-                    return Poll::Pending;
-                }
+        state.asked = Some(now);
+        if state.piece.is_empty() {
+            if state.failed {
+                return Poll::Ready(Err(io::Error::other("the request body failed")));
             }
+            if state.at_end {
+                (state.done, state.ended) = (true, true);
+                return Poll::Ready(Ok(0));
+            }
+            state.reader = Some(context.waker().clone());
+            let feeder = state.feeder.take();
+            drop(state);
+            feeder.into_iter().for_each(Waker::wake);
+            return Poll::Pending;
         }
-        let length = this.piece.len().min(buffer.len());
+        let length = state.piece.len().min(buffer.len());
         let (filled, _) = buffer.split_at_mut(length);
-        this.piece.copy_to_slice(filled);
-        let at_end = this.is_at_end();
-        let mut state = this.progress.lock();
+        state.piece.copy_to_slice(filled);
         state.taken = state.taken.saturating_add(length as u64);
-        state.done |= at_end;
+        state.done |= state.at_end && state.piece.is_empty();
         Poll::Ready(Ok(length))
     }
 }
@@ -234,5 +218,65 @@ impl Drop for Upload {
     fn drop(&mut self) {
         let mut state = self.progress.lock();
         (state.done, state.released) = (true, true);
+    }
+}
+
+/// Where a request body comes from that is not in memory.
+///
+/// It is read where the call is made, and not on curl's thread: it may be of a runtime that only its
+/// own threads know, as files and sockets are.
+pub(crate) struct Source {
+    body: Body,
+    progress: Arc<Shared>,
+    clock: ThreadClock,
+}
+
+impl Source {
+    /// Reads on, where curl waits for more.
+    pub(crate) fn poll(&mut self, context: &mut Context<'_>) {
+        if !self.progress.lock().is_wanted(context) {
+            return;
+        }
+        let polled = loop {
+            match Pin::new(&mut self.body).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => break Some(Ok(data)),
+                    Ok(_) | Err(_) => {}
+                },
+                Poll::Ready(Some(Err(error))) => break Some(Err(error)),
+                Poll::Ready(None) => break None,
+                Poll::Pending => return,
+            }
+        };
+        let (at_end, now) = (self.body.is_end_stream(), self.clock.now());
+        let mut state = self.progress.lock();
+        // From now on it is curl that is waited for (R-T-3).
+        state.asked = Some(now);
+        let reader = state.take(polled, at_end);
+        // curl asks again when it has sent this.
+        state.is_wanted(context);
+        drop(state);
+        reader.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    /// Whether curl waits for more. If not, it will wake whoever asks.
+    fn is_wanted(&mut self, context: &Context<'_>) -> bool {
+        let wanted = self.reader.is_some();
+        if !wanted && !self.at_end {
+            self.feeder = Some(context.waker().clone());
+        }
+        wanted
+    }
+
+    /// Takes what the source had; answers with who waits for it.
+    fn take(&mut self, polled: Option<Result<Bytes, BodyError>>, at_end: bool) -> Option<Waker> {
+        match polled {
+            Some(Ok(piece)) => (self.piece, self.at_end) = (piece, at_end),
+            Some(Err(error)) => (self.failure, self.failed) = (Some(error), true),
+            None => self.at_end = true,
+        }
+        self.reader.take()
     }
 }

@@ -430,3 +430,18 @@ fn a_body_may_be_read_piece_by_piece() {
     assert_eq!(pieces.concat(), b"slowly");
     assert!(pieces.len() > 1, "it came as a stream");
 }
+
+/// R-C-9: a source may be of a runtime that curl's thread knows nothing of, as files and sockets are.
+#[test]
+fn a_source_is_read_where_the_call_is_made() {
+    let server = replies([ok()]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let pieces = smol::stream::unfold(0, |piece| async move {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+        (piece < 20).then(|| (Ok::<_, Infallible>(vec![b'x'; 10_000]), piece + 1))
+    });
+    let call = client().put(server.url("/")).body(Body::once(pieces)).send();
+    assert_eq!(runtime.block_on(call).unwrap().status(), 200);
+    let log = finish(server);
+    assert!(log.requests()[0].complete && log.requests()[0].body.len() == 200_000);
+}

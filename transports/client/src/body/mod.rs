@@ -31,6 +31,10 @@ const PIECE: usize = 32 * 1024;
 /// | [`Body::replayable`] | yes, by making the stream again | chunked, or [`Body::with_length`] |
 /// | [`Body::once`], [`Body::from_http`] | until something was pulled of it (R-D-5) | the same |
 ///
+/// A stream is read by the task that makes the call or, over HTTP/2 and where a server answers before
+/// it has read the request, by a task of the client's runtime. So one that needs a runtime, as files
+/// and sockets do, needs that of the client; over isahc, which has none, that of the caller.
+///
 /// A stream that fails, or that is not as long as was said, ends its call: the error has
 /// [`FailureKind::InvalidRequest`](redial_engine::FailureKind::InvalidRequest), which the standard
 /// policy never retries, and the stream's own error as its source. What of it was sent is then no
@@ -131,6 +135,15 @@ impl Body {
             Source::Feed(turn) => Source::Feed(turn.next()?),
         };
         Some(Self { source })
+    }
+
+    /// The body, where it is in memory: who sends it need not wait for a source then.
+    #[must_use]
+    pub const fn as_bytes(&self) -> Option<&Bytes> {
+        match &self.source {
+            Source::Bytes(bytes) => Some(bytes),
+            Source::Replayable(_) | Source::Feed(_) => None,
+        }
     }
 
     /// Whether this body can never be sent again. Where the answer is no, nothing more can be
