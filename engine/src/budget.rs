@@ -16,7 +16,7 @@ const TOKEN: u32 = 1_000;
 const NANOS_PER_SECOND: u32 = 1_000_000_000;
 
 /// The largest capacity, in tokens (4.29 million): milli-tokens then fit 32 bits.
-const MAX_CAPACITY: u32 = u32::MAX / TOKEN;
+pub(crate) const MAX_CAPACITY: u32 = u32::MAX / TOKEN;
 
 /// How much load retries may add to an upstream: the rules of a token bucket.
 ///
@@ -258,7 +258,10 @@ impl Default for Budget {
 /// of a hundred.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
+#[cfg_attr(
+    feature = "serde",
+    serde(default, deny_unknown_fields, expecting = "a table of numbers")
+)]
 pub struct Finagle {
     /// How many retries a million calls may cause: 200,000.
     pub ratio_ppm: u32,

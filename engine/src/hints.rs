@@ -34,12 +34,10 @@ const SHOULD_RETRY: [HeaderName; 2] =
 /// # Ok::<(), http::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct HintRules {
-    retry_after_ms: bool,
-    rate_limit: bool,
-    should_retry: bool,
+    pub(crate) retry_after_ms: bool,
+    pub(crate) rate_limit: bool,
+    pub(crate) should_retry: bool,
 }
 
 impl HintRules {

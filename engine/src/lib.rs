@@ -137,6 +137,9 @@ mod upstream;
 pub use backoff::{Backoff, BackoffError, Jitter};
 pub use budget::{Budget, BudgetBuilder, BudgetError, Finagle};
 pub use call::{Action, Attempt, Call, Pause, PauseCause, Retry, Verdict};
+#[cfg(feature = "serde")]
+#[doc(hidden)]
+pub use config::reading;
 pub use ending::{Cutoff, Final, Finality, GiveUp, Limit, Reason};
 #[cfg(feature = "http")]
 pub use hints::HintRules;

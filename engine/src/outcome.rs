@@ -177,7 +177,10 @@ impl fmt::Display for Delivery {
 #[allow(clippy::exhaustive_enums)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", expecting = "a word such as \"if_unsent\"")
+)]
 pub enum Replay {
     /// The request is idempotent (RFC 9110 9.2.2): it may be repeated whatever became of it.
     Freely,

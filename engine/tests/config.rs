@@ -69,6 +69,7 @@ fn rules_are_read_as_they_were_written() {
     let propfind = Method::from_bytes(b"PROPFIND").unwrap();
     survives(&ReplayRules::default().repeat(propfind).never_repeat(&Method::PUT));
     survives(&ReplayRules::default().others(Replay::IfUnsent).idempotency_key(true));
+    survives(&ReplayRules::default().others(Replay::Freely));
     survives(&Finagle { ratio_ppm: 1, min_retries_per_second: 2, ttl_seconds: 3, burst: 4 });
 }
 
@@ -232,6 +233,22 @@ fn a_field_that_does_not_exist_is_an_error() {
     ] {
         assert!(!refusal::<Budget>(toml).is_empty());
     }
+}
+
+/// R-D-6: tables are read from tables, not from lists in the order of the fields.
+#[test]
+fn a_list_is_no_table_and_a_table_is_no_word() {
+    fn is_refused<T: DeserializeOwned>(json: &[&str]) {
+        for text in json {
+            assert!(serde_json::from_str::<T>(text).is_err(), "{text}");
+        }
+    }
+    is_refused::<StandardPolicy>(&["[3]", "[]", r#"{"backoff": ["fixed", null, "1s"]}"#, "null"]);
+    is_refused::<Backoff>(&[r#"["exponential", "1s"]"#]);
+    is_refused::<Jitter>(&[r#"["full"]"#, r#"{"kind": {"full": null}}"#]);
+    is_refused::<Budget>(&[r#"["unlimited"]"#, r#""unlimited""#, r#"{"kind": {"empty": null}}"#]);
+    is_refused::<ReplayRules>(&[r#"[["GET"]]"#, r#"{"other_methods": {"never": null}}"#]);
+    is_refused::<HintRules>(&["[true]", "true"]);
 }
 
 #[test]

@@ -5,13 +5,13 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
+use redial_engine::reading::{Length, Strict, Whole, strict};
 use redial_engine::{Budget, HintRules, ReplayRules, StandardPolicy};
-use serde::de::{Error as _, Visitor};
+use serde::de::{DeserializeSeed, Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
 use crate::settings::{HeadLimit, Identity, PoolLimits, Protocol, Roots, Settings, Tls};
@@ -48,7 +48,7 @@ use crate::transport::Timeouts;
 /// # Ok::<(), toml::de::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table of the client's fields")]
 #[non_exhaustive]
 pub struct ClientConfig {
     /// The name of the transport, for whoever chooses one by it; none by default.
@@ -60,16 +60,20 @@ pub struct ClientConfig {
     /// The `User-Agent`, instead of the one that names this crate.
     pub user_agent: Option<UserAgent>,
     /// The largest body that is read into memory, 64 MiB by default (R-C-4).
+    #[serde(deserialize_with = "whole")]
     pub max_response_bytes: Option<u64>,
-    /// The largest response head, 64 KiB by default (R-X-2).
+    /// The largest response head, 64 KiB by default (R-X-2); see [`HeadLimit::new`] for the least.
+    #[serde(deserialize_with = "whole")]
     pub max_head_bytes: Option<usize>,
     /// The longest silences.
     pub timeouts: Timeouts,
     /// How many connections there may be.
     pub pool: PoolLimits,
     /// Which version of HTTP is spoken.
+    #[serde(deserialize_with = "strict")]
     pub protocol: Protocol,
     /// Whom an `https` origin is trusted by, and as whom it is met.
+    #[serde(deserialize_with = "strict")]
     pub tls: TlsConfig,
     /// Whether and when to send again.
     pub policy: StandardPolicy,
@@ -100,18 +104,19 @@ impl ClientConfig {
 
 /// [`Tls`] as it is configured: by the names of PEM files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
+#[serde(default, deny_unknown_fields, expecting = "a table of the names of PEM files")]
 #[non_exhaustive]
 pub struct TlsConfig {
     /// The authorities that vouch for servers, instead of the platform's.
     pub roots_file: Option<PathBuf>,
     /// The client's certificate and key, for servers that ask for one.
+    #[serde(deserialize_with = "identity")]
     pub identity: Option<IdentityFiles>,
 }
 
 /// Where the client's certificate is.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table of a certificate's file and its key's")]
 #[allow(clippy::exhaustive_structs, reason = "an identity is a certificate and a key")]
 pub struct IdentityFiles {
     /// The certificate first, then those that vouch for it.
@@ -136,6 +141,19 @@ impl TlsConfig {
 
 fn read(path: &Path) -> Result<Vec<u8>, UnreadableFile> {
     std::fs::read(path).map_err(|source| UnreadableFile { path: path.to_owned(), source })
+}
+
+/// A number that may be left out, refused in words of the user's.
+fn whole<'de, T, D>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    T: TryFrom<u64>,
+    D: Deserializer<'de>,
+{
+    Ok(Option::<Whole<T>>::deserialize(deserializer)?.map(|number| number.0))
+}
+
+fn identity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<IdentityFiles>, D::Error> {
+    Ok(Option::<Strict<IdentityFiles>>::deserialize(deserializer)?.map(|files| files.0))
 }
 
 /// A file that the configuration names cannot be read.
@@ -196,11 +214,17 @@ impl From<UserAgent> for HeaderValue {
 impl<'de> Deserialize<'de> for UserAgent {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let product = String::deserialize(deserializer)?;
-        HeaderValue::try_from(product).map(Self).map_err(D::Error::custom)
+        let expected = "text without line breaks and other control characters";
+        HeaderValue::from_bytes(product.as_bytes())
+            .map(Self)
+            .map_err(|_| D::Error::invalid_value(Unexpected::Str(&product), &expected))
     }
 }
 
 /// Header fields as they are configured: a table of names and values.
+///
+/// A name that is given twice, whatever its case, is an error. What the error of a format shows of
+/// a value that may be secret is the format's business; `redial::read_config` shows nothing of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(HeaderMap);
 
@@ -220,42 +244,78 @@ impl fmt::Debug for Headers {
 
 impl<'de> Deserialize<'de> for Headers {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Lines)
+    }
+}
+
+/// Reads headers line by line, so that one that is given twice is seen in every format.
+struct Lines;
+
+impl<'de> Visitor<'de> for Lines {
+    type Value = Headers;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a table (a map) of the names of headers and their values")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut lines: A) -> Result<Headers, A::Error> {
         let mut headers = HeaderMap::new();
-        for (name, value) in BTreeMap::<String, String>::deserialize(deserializer)? {
-            let wrong = |what: &str| D::Error::custom(format_args!("{what} {name:?}"));
-            let field = HeaderName::from_bytes(name.as_bytes())
-                .map_err(|_| wrong("no header can be named"))?;
-            // The value is not shown: it may be secret (R-O-3).
-            let mut value = HeaderValue::from_str(&value)
-                .map_err(|_| wrong("a byte that no header can carry is in the value of"))?;
-            value.set_sensitive(true);
-            headers.insert(field, value);
+        while let Some(name) = lines.next_key_seed(NewName(&headers))? {
+            let value = lines.next_value::<Secret>()?;
+            headers.insert(name, value.0);
         }
-        Ok(Self(headers))
+        Ok(Headers(headers))
+    }
+}
+
+/// The name of a header that is not among these, whatever its case (RFC 9110 5.1).
+struct NewName<'a>(&'a HeaderMap);
+
+impl<'de> DeserializeSeed<'de> for NewName<'_> {
+    type Value = HeaderName;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<HeaderName, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let name = HeaderName::from_bytes(text.as_bytes())
+            .map_err(|_| D::Error::custom(format_args!("no header can be named {text:?}")))?;
+        if self.0.contains_key(&name) {
+            return Err(D::Error::custom(format_args!("the header {text:?} is given twice")));
+        }
+        Ok(name)
+    }
+}
+
+/// The value of a header, which is not shown: it may be secret (R-O-3).
+struct Secret(HeaderValue);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let mut value = HeaderValue::from_str(&text).map_err(|_| {
+            D::Error::custom("a header carries no line breaks and other control characters")
+        })?;
+        value.set_sensitive(true);
+        Ok(Self(value))
     }
 }
 
 impl<'de> Deserialize<'de> for Timeouts {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
+        #[serde(default, deny_unknown_fields, expecting = "a table of timeouts")]
         struct Written {
-            #[serde(with = "humantime_serde")]
-            connect: Option<Duration>,
-            #[serde(with = "humantime_serde")]
-            read: Option<Duration>,
-            #[serde(with = "humantime_serde")]
-            write: Option<Duration>,
-            #[serde(with = "humantime_serde")]
-            pool: Option<Duration>,
+            connect: Option<Length>,
+            read: Option<Length>,
+            write: Option<Length>,
+            pool: Option<Length>,
         }
-        let written = Written::deserialize(deserializer)?;
+        let written: Written = strict(deserializer)?;
         let Self { connect, read, write, pool } = Self::DEFAULT;
         Ok(Self {
-            connect: written.connect.unwrap_or(connect),
-            read: written.read.unwrap_or(read),
-            write: written.write.unwrap_or(write),
-            pool: written.pool.unwrap_or(pool),
+            connect: written.connect.map_or(connect, |length| length.0),
+            read: written.read.map_or(read, |length| length.0),
+            write: written.write.map_or(write, |length| length.0),
+            pool: written.pool.map_or(pool, |length| length.0),
         })
     }
 }
@@ -263,20 +323,20 @@ impl<'de> Deserialize<'de> for Timeouts {
 impl<'de> Deserialize<'de> for PoolLimits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Default, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
+        #[serde(default, deny_unknown_fields, expecting = "a table of limits on connections")]
         struct Written {
-            max_connections: Option<usize>,
-            max_keepalive_connections: Option<usize>,
+            max_connections: Option<Whole<usize>>,
+            max_keepalive_connections: Option<Whole<usize>>,
             keepalive_expiry: Option<Expiry>,
         }
-        let written = Written::deserialize(deserializer)?;
-        let default = Self::DEFAULT;
+        let written: Written = strict(deserializer)?;
+        let Self { max_connections, max_keepalive_connections, keepalive_expiry } = Self::DEFAULT;
         Ok(Self {
-            max_connections: written.max_connections.unwrap_or(default.max_connections),
+            max_connections: written.max_connections.map_or(max_connections, |number| number.0),
             max_keepalive_connections: written
                 .max_keepalive_connections
-                .unwrap_or(default.max_keepalive_connections),
-            keepalive_expiry: written.keepalive_expiry.map_or(default.keepalive_expiry, |e| e.0),
+                .map_or(max_keepalive_connections, |number| number.0),
+            keepalive_expiry: written.keepalive_expiry.map_or(keepalive_expiry, |expiry| expiry.0),
         })
     }
 }
@@ -294,12 +354,11 @@ impl<'de> Deserialize<'de> for Expiry {
                 f.write_str("a duration such as \"30s\", or \"never\"")
             }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Expiry, E> {
+            fn visit_str<E: Error>(self, text: &str) -> Result<Expiry, E> {
                 if text == "never" {
                     return Ok(Expiry(None));
                 }
-                let text = serde::de::value::StrDeserializer::<E>::new(text);
-                humantime_serde::deserialize(text).map(|expiry| Expiry(Some(expiry)))
+                Length::parse(text, &self).map(|length| Expiry(Some(length.0)))
             }
         }
         deserializer.deserialize_str(Words)

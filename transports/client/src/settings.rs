@@ -77,7 +77,10 @@ impl Default for PoolLimits {
 /// Which version of HTTP is spoken (R-C-5).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
+#[cfg_attr(
+    feature = "serde",
+    serde(rename_all = "snake_case", expecting = "the name of a protocol, such as \"http1\"")
+)]
 #[non_exhaustive]
 pub enum Protocol {
     /// HTTP/2 where the server agrees to it during the TLS handshake (ALPN), else HTTP/1.1. Over

@@ -3,12 +3,17 @@
 use core::error::Error as StdError;
 use core::fmt;
 
+use redial_client::engine::reading::strict;
 use redial_client::{BoxError, Client, ClientBuilder, ClientConfig, UnreadableFile};
 use serde::Deserializer;
+use serde_path_to_error::Track;
 
 use crate::kind::{TransportKind, UnknownTransport};
 
 /// Reads a whole configuration, in whatever format; an error says which field is wrong.
+///
+/// Tables are read from tables (objects in JSON) alone. What may follow the configuration is the
+/// deserializer's business: with `serde_json`, `Deserializer::end` refuses it.
 ///
 /// ```
 /// let text = r#"
@@ -24,17 +29,17 @@ use crate::kind::{TransportKind, UnknownTransport};
 ///
 /// # Errors
 ///
-/// [`FieldError`] where a field has no meaning, or does not exist. In a table that is read by its
-/// `kind`, it names the table.
+/// [`FieldError`] where a field has no meaning, or does not exist. Where one is missing from a
+/// table, and where fields of a table do not go together, it names the table, and the fields in its
+/// text.
 pub fn read_config<'de, D>(from: D) -> Result<ClientConfig, FieldError>
 where
     D: Deserializer<'de>,
     D::Error: Send + Sync + 'static,
 {
-    serde_path_to_error::deserialize(from).map_err(|error| {
-        let field = error.path().to_string();
-        FieldError { field, source: error.into_inner().into() }
-    })
+    let mut track = Track::new();
+    let read = strict(serde_path_to_error::Deserializer::new(from, &mut track));
+    read.map_err(|error: D::Error| FieldError::new(track.path().to_string(), error))
 }
 
 /// A client to be built as its configuration says, over the transport that this names, or tokio.
@@ -55,12 +60,39 @@ pub(crate) fn kind(config: &ClientConfig) -> Result<TransportKind, ConfigError> 
 }
 
 /// Which field of a configuration is wrong, and what is wrong with it.
+///
+/// Of what is written in `headers` and `base_url` it shows nothing but the names of headers: the
+/// rest may be secret, and some formats show the whole line (R-O-3).
 pub struct FieldError {
     field: String,
-    source: BoxError,
+    what: What,
 }
 
+enum What {
+    Shown(BoxError),
+    /// What was expected, where what was found may be secret.
+    Hidden(&'static str),
+}
+
+/// The fields whose values may be secret, and what is expected of them.
+const SECRET: [(&str, &str); 2] = [
+    (
+        "headers",
+        "a table of headers, each by a name that HTTP allows, given once whatever its case, with a \
+         string without control characters",
+    ),
+    ("base_url", "a string"),
+];
+
 impl FieldError {
+    fn new(field: String, source: impl Into<BoxError>) -> Self {
+        let root = field.split(['.', '[']).next();
+        let secret = SECRET.iter().find(|(name, _)| root == Some(*name));
+        let what = secret
+            .map_or_else(|| What::Shown(source.into()), |(_, expected)| What::Hidden(expected));
+        Self { field, what }
+    }
+
     /// The field by its path, as in `pool.max_connections`; `.` where it is the whole.
     pub fn field(&self) -> &str {
         &self.field
@@ -76,14 +108,22 @@ impl fmt::Debug for FieldError {
 
 impl fmt::Display for FieldError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.field, self.source)
+        match &self.what {
+            What::Shown(source) => write!(f, "{}: {source}", self.field),
+            What::Hidden(expected) => {
+                write!(f, "{}: not shown, for it may be secret: expected {expected}", self.field)
+            }
+        }
     }
 }
 
 impl StdError for FieldError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        // `Display` has said it already.
-        self.source.source()
+        match &self.what {
+            // `Display` has said it already.
+            What::Shown(source) => source.source(),
+            What::Hidden(_) => None,
+        }
     }
 }
 
