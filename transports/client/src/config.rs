@@ -129,18 +129,19 @@ impl TlsConfig {
     fn read(&self) -> Result<Tls, UnreadableFile> {
         let mut tls = Tls::default();
         if let Some(path) = &self.roots_file {
-            tls.roots = Roots::Pem(read(path)?);
+            tls.roots = Roots::Pem(read("tls.roots_file", path)?);
         }
         if let Some(files) = &self.identity {
-            let certificates = read(&files.certificates_file)?;
-            tls.identity = Some(Identity::from_pem(certificates, read(&files.key_file)?));
+            let certificates = read("tls.identity.certificates_file", &files.certificates_file)?;
+            let key = read("tls.identity.key_file", &files.key_file)?;
+            tls.identity = Some(Identity::from_pem(certificates, key));
         }
         Ok(tls)
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, UnreadableFile> {
-    std::fs::read(path).map_err(|source| UnreadableFile { path: path.to_owned(), source })
+fn read(field: &'static str, path: &Path) -> Result<Vec<u8>, UnreadableFile> {
+    std::fs::read(path).map_err(|source| UnreadableFile { field, path: path.to_owned(), source })
 }
 
 /// A number that may be left out, refused in words of the user's.
@@ -159,11 +160,17 @@ fn identity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Identit
 /// A file that the configuration names cannot be read.
 #[derive(Debug)]
 pub struct UnreadableFile {
+    field: &'static str,
     path: PathBuf,
     source: io::Error,
 }
 
 impl UnreadableFile {
+    /// The field that names it, by its path, as in `tls.roots_file`.
+    pub const fn field(&self) -> &'static str {
+        self.field
+    }
+
     /// Which file.
     pub fn path(&self) -> &Path {
         &self.path

@@ -144,7 +144,7 @@ impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport(error) => write!(f, "transport: {error}"),
-            Self::File(error) => write!(f, "tls: {error}"),
+            Self::File(error) => write!(f, "{}: {error}", error.field()),
             #[cfg(feature = "blocking")]
             Self::Start(error) => write!(f, "transport: {error}"),
         }

@@ -355,10 +355,26 @@ fn what_was_not_built_says_which_feature_brings_it() {
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
-    let config = toml::from_str("[tls]\nroots_file = \"no-such-file.pem\"").unwrap();
-    let error = redial::from_config(config).unwrap_err().to_string();
-    assert!(error.contains("no-such-file.pem"), "{error}");
+fn a_file_that_is_not_there_is_named_with_its_field() {
+    let here = env!("CARGO_MANIFEST_DIR");
+    let rows = [
+        ("roots_file = \"none.pem\"".to_owned(), "tls.roots_file"),
+        (
+            "identity = { certificates_file = \"none.pem\", key_file = \"none.pem\" }".to_owned(),
+            "tls.identity.certificates_file",
+        ),
+        (
+            format!(
+                "identity = {{ certificates_file = '{here}/Cargo.toml', key_file = \"none.pem\" }}"
+            ),
+            "tls.identity.key_file",
+        ),
+    ];
+    for (tls, field) in rows {
+        let config = toml::from_str(&format!("[tls]\n{tls}")).unwrap();
+        let error = redial::from_config(config).unwrap_err().to_string();
+        assert!(error.starts_with(field) && error.contains("none.pem"), "{tls}: {error}");
+    }
 }
 
 /// What is written is what is done, over each transport and without async.
