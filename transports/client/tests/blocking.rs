@@ -10,14 +10,18 @@
 mod common;
 
 use core::error::Error as _;
+use core::mem;
+use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::collections::BTreeSet;
 use std::io::{self, Cursor, Read};
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use common::{Piece, Reads, Script, Step, answer, status};
+use http_body::Body as _;
 use redial_client::blocking::{Client, ClientBuilder};
 use redial_client::engine::{FailureKind, Reason};
 use redial_client::{Body, Error};
@@ -165,6 +169,41 @@ fn a_reader_that_fails_ends_the_call() {
         let error = call.send().unwrap_err();
         assert_eq!(error.kind(), FailureKind::InvalidRequest);
         assert_eq!(error.source().unwrap().to_string(), message);
+    }
+}
+
+/// A reader that has one byte, and then panics.
+struct Panicking {
+    has_byte: bool,
+    /// Closed when the reader is dropped, and its thread has said all that it will.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Read for Panicking {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        assert!(mem::take(&mut self.has_byte), "a reader may panic after a good piece, too");
+        buffer[0] = b'x';
+        Ok(1)
+    }
+}
+
+#[test]
+fn a_reader_that_panics_before_its_last_piece_is_taken_makes_no_whole_body() {
+    for length in [None, Some(1)] {
+        let (alive, dropped) = mpsc::channel();
+        let body = Body::from_reader(Panicking { has_byte: true, _alive: alive });
+        let mut body = length.into_iter().fold(body, Body::with_length);
+        let mut next = || {
+            let mut context = Context::from_waker(Waker::noop());
+            Pin::new(&mut body).poll_frame(&mut context)
+        };
+        // This begins the thread; how it ended is known before anybody asks again.
+        let mut frame = next();
+        dropped.recv().unwrap_err();
+        while matches!(frame, Poll::Pending | Poll::Ready(Some(Ok(_)))) {
+            frame = next();
+        }
+        assert!(matches!(frame, Poll::Ready(Some(Err(_)))), "{length:?}: {frame:?}");
     }
 }
 

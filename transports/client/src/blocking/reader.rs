@@ -1,5 +1,6 @@
 //! A request body from whatever blocks while it is read.
 
+use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 use std::io::{self, Read};
@@ -42,6 +43,8 @@ struct Handover {
 struct State {
     piece: Option<io::Result<Bytes>>,
     ended: bool,
+    /// Whether it was a panic that ended it, and nobody has heard of that yet.
+    panicked: bool,
     /// Whether nobody wants any more.
     dropped: bool,
     waker: Option<Waker>,
@@ -67,6 +70,10 @@ impl<R: Read + Send + 'static> Stream for Pump<R> {
             Some(piece) => {
                 this.handover.taken.notify_one();
                 Poll::Ready(Some(piece))
+            }
+            // Only after the last piece, which may not have been taken when the reader panicked.
+            None if mem::take(&mut state.panicked) => {
+                Poll::Ready(Some(Err(io::Error::other("the reader panicked"))))
             }
             None if state.ended => Poll::Ready(None),
             None => {
@@ -127,9 +134,7 @@ struct End<'a>(&'a Handover);
 impl Drop for End<'_> {
     fn drop(&mut self) {
         let mut state = lock(&self.0.state);
-        if thread::panicking() && state.piece.is_none() {
-            state.piece = Some(Err(io::Error::other("the reader panicked")));
-        }
+        state.panicked = thread::panicking();
         state.ended = true;
         wake(state.waker.take());
     }
