@@ -93,7 +93,7 @@ pub use config::{
 pub use error::Error;
 pub use history::{AttemptRecord, Wait};
 pub use into_transport::{IntoTransport, NoTransport};
-pub use observe::{CallEnd, CallInfo, Observer, PoolEvent, PoolEventKind};
+pub use observe::{CallEnd, CallInfo, Observer, PoolEvent, PoolEventKind, PoolObserver};
 pub use origin::{Origin, OriginError, Scheme};
 pub use redial_engine as engine;
 pub use request::RequestBuilder;

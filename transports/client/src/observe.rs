@@ -1,7 +1,13 @@
 //! Seeing what happens: an observer for metrics, spans and events for logs (R-O-1, R-O-2).
 
+use core::any::Any;
 use core::fmt;
+use core::mem;
+use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
+use std::panic::catch_unwind;
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use redial_engine::{GiveUp, Outcome, Reason};
@@ -13,8 +19,9 @@ use crate::origin::Origin;
 
 /// Is told what calls do, for counters and durations (R-O-2).
 ///
-/// Every method does nothing by default. They are called on the thread that makes the call, with no
-/// lock held, and hold it up for as long as they take. A call whose future is dropped has no end.
+/// Every method does nothing by default. All but [`pool`](Observer::pool) are called on the thread
+/// that makes the call, with no lock held, and hold it up for as long as they take; where one
+/// panics, so does the call. A call whose future is dropped has no end.
 #[allow(unused_variables, reason = "the names document the arguments")]
 pub trait Observer: Send + Sync {
     /// An attempt has come to its end; a transparent re-send counts as one here (R-D-7).
@@ -30,7 +37,11 @@ pub trait Observer: Send + Sync {
     fn end(&self, call: &CallInfo<'_>, end: &CallEnd<'_>) {}
 
     /// Something happened in a connection pool. A transport tells this, where its
-    /// [`Settings`](crate::Settings) have an observer.
+    /// [`Settings`](crate::Settings) have an observer, by a [`PoolObserver`].
+    ///
+    /// Called with no lock held, on whichever thread it happens: that of a call, or one of a
+    /// runtime's, which it holds up. A panic goes no further, because a connection may be on its
+    /// way out just then, where a panic would end the process; the first is said in a `warn` event.
     fn pool(&self, event: &PoolEvent<'_>) {}
 }
 
@@ -104,6 +115,52 @@ pub enum PoolEventKind {
     },
     /// A request waited too long for a connection slot, and failed.
     TimedOut,
+}
+
+/// An observer, as a transport tells it what happens in its pool: also while something is dropped,
+/// where a panic of the observer's would end the process, and so goes no further than this.
+///
+/// Clones share the observer. Where there is none, telling costs nothing.
+#[derive(Clone, Debug, Default)]
+pub struct PoolObserver(Option<Arc<Watched>>);
+
+#[derive(Debug)]
+struct Watched {
+    observer: Arc<dyn Observer>,
+    /// Whether it has panicked, and that was said.
+    panicked: AtomicBool,
+}
+
+impl PoolObserver {
+    /// Tells this observer, if there is one.
+    pub fn new(observer: Option<Arc<dyn Observer>>) -> Self {
+        let watched = |observer| Arc::new(Watched { observer, panicked: AtomicBool::new(false) });
+        Self(observer.map(watched))
+    }
+
+    /// Tells that this happened to a connection, or for want of one, of this origin. To be called
+    /// with no lock held.
+    pub fn tell(&self, origin: &Origin, kind: PoolEventKind) {
+        if let Some(watched) = &self.0 {
+            let tell = || watched.observer.pool(&PoolEvent::new(origin, kind));
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(tell)) {
+                watched.has_panicked(panic);
+            }
+        }
+    }
+}
+
+impl Watched {
+    #[cold]
+    fn has_panicked(&self, panic: Box<dyn Any + Send>) {
+        if !self.panicked.swap(true, Ordering::Relaxed) {
+            tracing::warn!("the observer panicked at an event of the pool; no other panic is told");
+        }
+        // What it panicked with may panic once more when it is dropped.
+        if let Err(again) = catch_unwind(AssertUnwindSafe(|| drop(panic))) {
+            mem::forget(again);
+        }
+    }
 }
 
 /// What watches one call: the observer, where there is one, and the span of the call.

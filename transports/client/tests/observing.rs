@@ -11,11 +11,17 @@ mod common;
 
 use core::cell::RefCell;
 use core::fmt;
+use core::panic::AssertUnwindSafe;
+use core::sync::atomic::{AtomicUsize, Ordering};
+use std::panic::{catch_unwind, panic_any};
 use std::sync::{Arc, Mutex, Once};
 
 use common::{Piece, answer, block_on, builder, client, fails, status};
 use redial_client::engine::{Delivery, FailureKind, GiveUp};
-use redial_client::{AttemptRecord, CallEnd, CallInfo, Observer, Wait};
+use redial_client::{
+    AttemptRecord, CallEnd, CallInfo, Observer, Origin, PoolEvent, PoolEventKind, PoolObserver,
+    Wait,
+};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -176,6 +182,53 @@ fn giving_up_is_an_event() {
     });
     let expected = "INFO message=give up reason=\"not_repeatable\" attempts=1";
     assert!(lines.iter().any(|line| line == expected), "{lines:?}");
+}
+
+/// Panics at every event of a pool, and with something that panics when it is dropped.
+#[derive(Default)]
+struct Panicking(AtomicUsize);
+
+impl Observer for Panicking {
+    fn pool(&self, _: &PoolEvent<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        panic_any(Unwelcome);
+    }
+}
+
+struct Unwelcome;
+
+impl Drop for Unwelcome {
+    fn drop(&mut self) {
+        panic!("here it comes again");
+    }
+}
+
+/// What a transport does that loses a connection because of a panic.
+struct Leaving<'a>(&'a PoolObserver, &'a Origin);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.tell(self.1, PoolEventKind::Closed);
+    }
+}
+
+/// R-O-2: metrics end no process.
+#[test]
+fn a_panic_at_an_event_of_the_pool_goes_no_further_and_is_said_once() {
+    let observer = Arc::new(Panicking::default());
+    let pool = PoolObserver::new(Some(Arc::<Panicking>::clone(&observer)));
+    let origin = Origin::of(&"http://h/".parse().unwrap()).unwrap();
+    let lines = traced(|| {
+        pool.tell(&origin, PoolEventKind::Reused);
+        pool.clone().tell(&origin, PoolEventKind::TimedOut);
+        let lost = catch_unwind(AssertUnwindSafe(|| {
+            let _leaving = Leaving(&pool, &origin);
+            panic!("something else");
+        }));
+        assert!(lost.is_err());
+    });
+    assert_eq!(observer.0.load(Ordering::Relaxed), 3, "it is told all the same");
+    assert!(matches!(&lines[..], [line] if line.starts_with("WARN")), "{lines:?}");
 }
 
 /// R-O-3, in everything that can be printed.

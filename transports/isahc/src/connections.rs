@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use isahc::HttpClient;
 use redial_client::{
-    Clock, Exchange, Origin, PoolEvent, PoolEventKind, PoolFigures, ThreadClock, TransportError,
+    Clock, Exchange, Origin, PoolEventKind, PoolFigures, PoolObserver, ThreadClock, TransportError,
     race,
 };
 use redial_engine::{Delivery, Failure, FailureKind};
@@ -30,6 +30,7 @@ pub(crate) use self::lease::{Lease, Permit};
 #[derive(Debug)]
 pub(crate) struct Connections {
     maker: Maker,
+    observer: PoolObserver,
     handles: Mutex<Handles>,
     slots: Arc<Slots>,
     survey: Arc<Survey>,
@@ -47,9 +48,10 @@ impl Connections {
         let survey = Arc::new(Survey::new(clock.clone()));
         let uploads = Arc::new(Uploads::new(Arc::clone(&survey)));
         let slots = Slots::new(maker.settings().limits, clock);
+        let observer = PoolObserver::new(maker.settings().observer.clone());
         Arc::new_cyclic(|this| {
             slots.sweep_for(this);
-            Self { maker, handles: Mutex::default(), slots, survey, uploads }
+            Self { maker, observer, handles: Mutex::default(), slots, survey, uploads }
         })
     }
 
@@ -109,9 +111,7 @@ impl Connections {
 
     /// Tells the observer, where there is one (R-O-2). No lock is held.
     pub(crate) fn tell(&self, origin: &Origin, kind: PoolEventKind) {
-        if let Some(observer) = &self.maker.settings().observer {
-            observer.pool(&PoolEvent::new(origin, kind));
-        }
+        self.observer.tell(origin, kind);
     }
 
     pub(crate) fn figures(&self) -> PoolFigures {

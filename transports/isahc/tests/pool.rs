@@ -399,3 +399,25 @@ fn an_observer_is_told_what_curl_tells() {
     block_on(call.max_attempts(NonZeroU32::MIN).send()).unwrap_err();
     assert_eq!(notes.0.lock().unwrap().last(), Some(&"timed out"));
 }
+
+/// Panics whatever happens.
+struct Panicking;
+
+impl Observer for Panicking {
+    fn pool(&self, event: &PoolEvent<'_>) {
+        panic!("{event:?}");
+    }
+}
+
+#[test]
+fn an_observer_that_panics_costs_no_call() {
+    // R-O-2.
+    let server = always(vec![ok().step()]);
+    let client = redial_isahc::client().pool(ONE).observer(Arc::new(Panicking)).build().unwrap();
+    for _ in 0..2 {
+        let response = block_on(client.get(server.url("/")).send()).unwrap();
+        assert_eq!(response.attempts().len(), 1);
+    }
+    let figures = client.pool();
+    assert_eq!((figures.opened_total, figures.reused_total, figures.in_use), (1, 1, 0));
+}

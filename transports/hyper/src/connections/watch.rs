@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use redial_client::{Observer, Origin, PoolEvent, PoolEventKind, TransportError};
+use redial_client::{Observer, Origin, PoolEventKind, PoolObserver, TransportError};
 use redial_engine::FailureKind;
 
 use crate::connections::Lease;
@@ -11,17 +11,15 @@ use crate::runtime::Runtime;
 
 /// The observer of one transport, where it has one. It is told outside the pool's lock.
 #[derive(Clone)]
-pub(super) struct Watch(Option<Arc<dyn Observer>>);
+pub(super) struct Watch(PoolObserver);
 
 impl Watch {
-    pub(super) const fn new(observer: Option<Arc<dyn Observer>>) -> Self {
-        Self(observer)
+    pub(super) fn new(observer: Option<Arc<dyn Observer>>) -> Self {
+        Self(PoolObserver::new(observer))
     }
 
     pub(super) fn tell(&self, origin: &Origin, kind: PoolEventKind) {
-        if let Some(observer) = &self.0 {
-            observer.pool(&PoolEvent::new(origin, kind));
-        }
+        self.0.tell(origin, kind);
     }
 
     /// That the pool has closed a connection, and then that it is gone.

@@ -13,6 +13,7 @@ on_each_runtime![
     connections_are_told_from_the_first_to_the_last,
     an_eviction_and_an_expiry_are_told_before_the_close,
     waits_and_pool_timeouts_are_told,
+    an_observer_that_panics_costs_no_connection,
 ];
 
 /// Notes every event of the pool: the port of its origin and its name.
@@ -125,4 +126,30 @@ async fn waits_and_pool_timeouts_are_told(on: On) {
     call.max_attempts(NonZeroU32::MIN).send().await.unwrap_err();
     assert_eq!(notes.all().last(), Some(&(slow.address().port(), "timed out")));
     drop(stuck_call);
+}
+
+/// Panics whatever happens.
+struct Panicking;
+
+impl Observer for Panicking {
+    fn pool(&self, event: &PoolEvent<'_>) {
+        panic!("{event:?}");
+    }
+}
+
+async fn an_observer_that_panics_costs_no_connection(on: On) {
+    let servers = [replies([ok(), ok()]), replies([ok()])];
+    let client = on.limited(ONE).observer(Arc::new(Panicking)).build().unwrap();
+    // Opened, reused and evicted.
+    for server in [&servers[0], &servers[0], &servers[1]] {
+        let response = client.get(server.url("/")).send().await.unwrap();
+        assert_eq!(response.attempts().len(), 1);
+    }
+    let figures = client.pool();
+    assert_eq!((figures.opened_total, figures.reused_total, figures.evicted_total), (2, 1, 1));
+    client.close();
+    until(|| client.pool().open == 0).await;
+    for server in servers {
+        finish(server).await;
+    }
 }
