@@ -267,7 +267,7 @@ pub enum FailureKind {
     /// A limit of this process stands in the way until somebody raises it, such as that of open
     /// files; the source says which.
     LocalLimit,
-    /// The client was closed.
+    /// The client was closed, or the runtime is gone that it was built on; the source says which.
     ClientClosed,
     /// Something that has no kind of its own.
     Other,

@@ -156,7 +156,8 @@ impl Error {
         matches!(self.inner.what, What::Decode(_))
     }
 
-    /// Whether the client was closed before the call.
+    /// Whether the client was closed before the call, or the runtime is gone that it was built on,
+    /// which the source then says.
     pub fn is_closed(&self) -> bool {
         self.kind() == FailureKind::ClientClosed
     }

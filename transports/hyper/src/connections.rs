@@ -7,6 +7,7 @@ mod end;
 mod keeper;
 mod lease;
 mod live;
+mod orphan;
 mod parked;
 mod queue;
 mod task;
@@ -58,6 +59,8 @@ struct State<R: Runtime> {
     http1_origins: LruCache<Origin, ()>,
     /// Whether a task waits for the next idle connection to expire.
     has_janitor: bool,
+    /// When it was found out that the runtime runs no tasks any more.
+    orphaned: Option<Timestamp>,
 }
 
 /// A request that waits for a connection.
@@ -107,6 +110,7 @@ impl<R: Runtime> Connections<R> {
             waiting: VecDeque::new(),
             http1_origins: LruCache::new(MOST_HTTP1_ORIGINS),
             has_janitor: false,
+            orphaned: None,
         };
         let watch = Watch::new(settings.observer.take());
         let connector = Arc::new(Connector::new(settings)?);
@@ -298,6 +302,17 @@ impl<R: Runtime> Connections<R> {
         self.run(errands);
     }
 
+    /// The runtime has dropped the task of a connection that was being opened: it is shut down, and
+    /// nothing is opened from here on.
+    fn orphaned(self: &Arc<Self>, connection: ConnectionId) {
+        let now = self.runtime.now();
+        self.with(|state| {
+            state.orphaned = Some(now);
+            state.live.remove(connection);
+            state.pool.open_failed(now, connection);
+        });
+    }
+
     /// The socket of a connection is gone.
     fn gone(self: &Arc<Self>, connection: ConnectionId) {
         if redial_engine::planted!(SlotLeaked) {
@@ -343,6 +358,11 @@ impl<R: Runtime> State<R> {
         let mut errands = Errands { open: Vec::new(), wake: Vec::new(), hire_janitor: false };
         while let Some(action) = self.pool.poll_action() {
             match action {
+                // Not by a task that is dropped at once, which would open the next one, which would
+                // be dropped at once: as deep as there are requests that wait.
+                Action::Open { connection, .. } if let Some(now) = self.orphaned => {
+                    self.pool.open_failed(now, connection);
+                }
                 Action::Open { connection, waiter, key } => {
                     let waiting = self.waiting(waiter);
                     let timeout = waiting.map_or(Duration::ZERO, |waiting| waiting.connect_timeout);
@@ -357,8 +377,10 @@ impl<R: Runtime> State<R> {
                 }
                 Action::Fail { waiter, .. } => {
                     let error = error.take();
-                    let error =
-                        error.unwrap_or_else(|| TransportError::unsent(FailureKind::Connect));
+                    let error = error.unwrap_or_else(|| match self.orphaned {
+                        Some(_) => orphan::error(),
+                        None => TransportError::unsent(FailureKind::Connect),
+                    });
                     self.end_waiting(waiter, Progress::Failed(error), &mut errands);
                 }
                 Action::Close { connection, why } => {

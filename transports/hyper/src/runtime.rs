@@ -41,7 +41,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Completes at `at` or later; [`Timestamp::MAX`] never comes.
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()>;
 
-    /// Runs a future in the background.
+    /// Runs a future in the background, or drops it where the runtime has been shut down. By that it
+    /// is known that there will be no connection any more, and calls fail as of a closed client.
     fn spawn(&self, task: BoxFuture<'static, ()>);
 
     /// Lets the other tasks have a turn, and the reactor report what has happened to sockets.

@@ -65,7 +65,8 @@ impl Smol {
 
     /// smol with this executor, which the caller keeps and runs for as long as there are calls.
     ///
-    /// When the caller drops it, every connection on it closes, and no other can be made.
+    /// When the caller drops it, every connection on it closes, but one of HTTP/1.1 only with its
+    /// request; and no other can be made: calls fail as those of a closed client do.
     pub fn with_executor(executor: &Arc<Executor<'static>>) -> Self {
         Self { executor: Some(Arc::downgrade(executor)), origin: Instant::now() }
     }

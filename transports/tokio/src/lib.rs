@@ -12,6 +12,7 @@
 
 mod background;
 mod socket;
+mod time;
 
 use core::future::{Future, poll_fn};
 use core::mem;
@@ -29,10 +30,10 @@ use redial_engine::Timestamp;
 use redial_hyper::{Hyper, Runtime};
 use tokio::net::TcpStream;
 use tokio::runtime::{Handle, RuntimeFlavor, TryCurrentError};
-use tokio::time::Instant;
 
 use self::background::Background;
 pub use self::socket::Socket;
+use self::time::Time;
 
 /// A client to be built on the tokio runtime that this is called from.
 ///
@@ -57,12 +58,11 @@ pub fn blocking() -> io::Result<blocking::ClientBuilder> {
 
 /// A tokio runtime, multi-threaded or current-thread, as the transport uses it.
 ///
-/// Its clock is tokio's, so that tests with paused time work.
+/// Its clock is tokio's, so that tests with paused time work. A task of its own waits there, for as
+/// long as there is a clone of this, to tell when the runtime is shut down: every connection closes
+/// then, and calls fail as those of a closed client do.
 #[derive(Clone, Debug)]
-pub struct Tokio {
-    handle: Handle,
-    origin: Instant,
-}
+pub struct Tokio(Arc<Time>);
 
 impl Tokio {
     /// The runtime that this is called from.
@@ -76,12 +76,7 @@ impl Tokio {
 
     /// The runtime behind this handle. Its I/O and time drivers must be enabled.
     pub fn new(handle: Handle) -> Self {
-        let origin = {
-            // Paused time belongs to a runtime: the origin must be read inside it.
-            let _inside = handle.enter();
-            Instant::now()
-        };
-        Self { handle, origin }
+        Self(Arc::new(Time::of(handle)))
     }
 }
 
@@ -115,7 +110,7 @@ impl Runtime for Tokio {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::ORIGIN.saturating_add(Instant::now().saturating_duration_since(self.origin))
+        self.0.now()
     }
 
     fn wall(&self) -> SystemTime {
@@ -123,19 +118,14 @@ impl Runtime for Tokio {
     }
 
     fn sleep_until(&self, at: Timestamp) -> BoxFuture<'static, ()> {
-        let after = at.saturating_since(Timestamp::ORIGIN);
-        match self.origin.checked_add(after).filter(|_| at != Timestamp::MAX) {
-            Some(at) => {
-                // A timer belongs to a runtime, and a call may be polled outside this one.
-                let _inside = self.handle.enter();
-                Box::pin(tokio::time::sleep_until(at))
-            }
+        match self.0.instant(at) {
+            Some(at) => Box::pin(Arc::clone(&self.0).sleep_until(at)),
             None => Box::pin(core::future::pending()),
         }
     }
 
     fn spawn(&self, task: BoxFuture<'static, ()>) {
-        self.handle.spawn(task);
+        self.0.runtime().spawn(task);
     }
 
     fn yield_now(&self) -> BoxFuture<'static, ()> {
@@ -147,8 +137,9 @@ impl Runtime for Tokio {
     /// it; and from outside the runtime, or inside a task that blocks its thread, the turn would not
     /// come.
     fn reactor_turn(&self) -> Option<BoxFuture<'static, ()>> {
-        let inside = Handle::try_current().is_ok_and(|here| here.id() == self.handle.id());
-        let alone = self.handle.runtime_flavor() == RuntimeFlavor::CurrentThread;
+        let runtime = self.0.runtime();
+        let inside = Handle::try_current().is_ok_and(|here| here.id() == runtime.id());
+        let alone = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
         (inside && alone).then(|| -> BoxFuture<'static, ()> { Box::pin(tokio::task::yield_now()) })
     }
 }

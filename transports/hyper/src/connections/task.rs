@@ -5,6 +5,7 @@ use core::pin::Pin;
 use core::task::Poll;
 use core::time::Duration;
 use std::sync::{Arc, Weak};
+use std::thread;
 
 use redial_client::{Origin, PoolEventKind, TransportError, race};
 use redial_engine::{FailureKind, Timestamp};
@@ -124,6 +125,9 @@ impl<R: Runtime> Task<R> {
 
     /// Drives an HTTP/2 connection.
     async fn serve(&self, mut driver: Box<Multiplexed<R>>, mut max_streams: u32) {
+        // Dropped before the driver is, which may be where the runtime is shut down: hyper then calls
+        // it the user's mistake that there is no response.
+        let _ended = Ended(&self.shared);
         let mut end = self.shared.end.wait();
         poll_fn(|context| {
             if Pin::new(&mut end).poll(context).is_ready() {
@@ -156,6 +160,15 @@ impl<R: Runtime> Task<R> {
     }
 }
 
+/// Says of an HTTP/2 connection that it has ended, where nothing else did, when this is dropped.
+struct Ended<'a, R: Runtime>(&'a Shared<R>);
+
+impl<R: Runtime> Drop for Ended<'_, R> {
+    fn drop(&mut self) {
+        let _ = self.0.ended.set(classify::lost(&self.0.meter));
+    }
+}
+
 impl<R: Runtime> Drop for Task<R> {
     fn drop(&mut self) {
         if self.opened {
@@ -170,8 +183,14 @@ impl<R: Runtime> Drop for Task<R> {
             }
             return;
         }
-        let error = self.error.take();
-        let error = error.unwrap_or_else(|| TransportError::unsent(FailureKind::Connect));
-        connections.open_failed(self.connection, error);
+        match self.error.take() {
+            Some(error) => connections.open_failed(self.connection, error),
+            None if thread::panicking() => {
+                let error = TransportError::unsent(FailureKind::Connect);
+                connections.open_failed(self.connection, error);
+            }
+            // It has not run to its end.
+            None => connections.orphaned(self.connection),
+        }
     }
 }
