@@ -83,7 +83,8 @@ impl Connections {
             Some(cutoff) if cutoff.at <= slot => (cutoff.at, cutoff.kind()),
             Some(_) | None => (slot, FailureKind::PoolTimeout),
         };
-        let mut waiting = Waiting::new(self, lane);
+        let origin = &exchange.origin;
+        let mut waiting = Waiting::new(self, lane, origin);
         let began = poll_fn(|context| match Pin::new(&mut waiting).poll(context) {
             Poll::Ready(lease) => Poll::Ready(Ok(lease)),
             Poll::Pending => Poll::Ready(Err(clock.now())),
@@ -92,7 +93,6 @@ impl Connections {
             Ok(lease) => return lease,
             Err(began) => began,
         };
-        let origin = &exchange.origin;
         match race(waiting, clock.alarm(until)).await {
             Some(lease) => {
                 let wait = clock.now().saturating_since(began);
@@ -127,9 +127,10 @@ impl Connections {
         figures
     }
 
-    /// Whether there may be a connection that waits for a request.
-    pub(crate) fn has_idle(&self) -> bool {
-        self.slots.lock().ledger.idle() > 0
+    /// Whether there may be a connection for a request to this origin; `shared`: also one that has
+    /// requests on it.
+    pub(crate) fn may_serve(&self, origin: &Origin, shared: bool) -> bool {
+        self.slots.lock().ports.may_serve(origin, shared)
     }
 
     /// Keeps no connection from here on.
@@ -183,7 +184,12 @@ impl Connections {
     }
 
     /// Starts the request at the head of the queue, where it may.
-    fn start(&self, state: &mut State, lane: Lane) -> Option<Result<Lease, TransportError>> {
+    fn start(
+        &self,
+        state: &mut State,
+        lane: Lane,
+        origin: &Origin,
+    ) -> Option<Result<Lease, TransportError>> {
         let lane = if state.closed { Lane::Fresh } else { lane };
         match state.ledger.judge(lane) {
             Verdict::Wait => return None,
@@ -200,7 +206,7 @@ impl Connections {
             }
         };
         let place = state.ledger.start(lane);
-        Some(Ok(Lease::new(handle, Arc::clone(&self.slots), place)))
+        Some(Ok(Lease::new(handle, Arc::clone(&self.slots), place, origin.clone())))
     }
 
     fn handle(&self, lane: Lane) -> Result<Arc<HttpClient>, isahc::Error> {

@@ -43,11 +43,11 @@ pub(crate) fn send(
 ) -> impl Future<Output = Result<Answer, TransportError>> + Send {
     async move {
         request::check(&exchange.request)?;
-        if exchange.timeouts.connect.is_zero() && !connections.has_idle() {
+        let lane = request::lane(&exchange);
+        if exchange.timeouts.connect.is_zero() && !may_reuse(connections, lane, &exchange) {
             // At once (R-T-8), however near the server is.
             return Err(TransportError::unsent(FailureKind::ConnectTimeout));
         }
-        let lane = request::lane(&exchange);
         let lease = connections.acquire(lane, &exchange).await?;
         let handle = Arc::clone(lease.handle());
         let Some((sending, mut begun)) = begin(connections, &handle, &lease, lane, exchange)?
@@ -160,6 +160,13 @@ fn may_be_h2(protocol: Protocol, lane: Lane, uri: &http::Uri) -> bool {
         Protocol::Negotiated => lane == Lane::Kept && uri.scheme_str() == Some("https"),
         Protocol::Http2PriorKnowledge | _ => true,
     }
+}
+
+/// Whether there may be a connection for this exchange, so that none has to be made.
+fn may_reuse(connections: &Connections, lane: Lane, exchange: &Exchange) -> bool {
+    let protocol = connections.maker().settings().protocol;
+    let shared = may_be_h2(protocol, lane, exchange.request.uri());
+    lane == Lane::Kept && connections.may_serve(&exchange.origin, shared)
 }
 
 /// curl gave no response.

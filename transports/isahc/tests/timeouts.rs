@@ -17,7 +17,7 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use common::{SOON, always, block_on, ok, silent, timeouts};
-use http::Request;
+use http::{Method, Request};
 use http_body_util::BodyExt;
 use redial_client::{Body, Exchange, Timeouts, Transport, TransportError};
 use redial_conformance::{FaultServer, Reply, Script, Step};
@@ -70,6 +70,25 @@ fn the_ends_of_every_timeout_are_taken() {
     let error = send(&silent.url("/"), 0, limits).unwrap_err();
     assert_eq!(error.failure().kind, FailureKind::ReadTimeout);
     assert!(began.elapsed() < SOON);
+}
+
+/// R-T-8: without time to connect, a call is served by a connection of its own origin that stands,
+/// and by nothing else.
+#[test]
+fn no_time_to_connect_is_enough_for_a_connection_that_stands() {
+    let servers = [always(vec![ok().step()]), always(vec![ok().step()])];
+    let client = redial_isahc::client().build().unwrap();
+    let at_once = |method: Method, server: &FaultServer| {
+        let call = client.call(method, server.url("/")).connect_timeout(Duration::ZERO);
+        let result = block_on(call.max_attempts(NonZeroU32::MIN).send());
+        result.map_err(|error| error.kind()).map(|response| response.status().as_u16())
+    };
+    let late = Err(FailureKind::ConnectTimeout);
+    assert_eq!(at_once(Method::GET, &servers[0]), late, "nothing stands");
+    block_on(client.get(servers[0].url("/")).send()).unwrap();
+    assert_eq!(at_once(Method::GET, &servers[1]), late, "what stands is of another origin");
+    assert_eq!(at_once(Method::POST, &servers[0]), late, "what is not repeated uses none again");
+    assert_eq!(at_once(Method::GET, &servers[0]), Ok(200));
 }
 
 /// R-T-2 and R-T-3: each silence has its own timeout, and no other.

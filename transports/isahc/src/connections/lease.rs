@@ -4,6 +4,7 @@ use core::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::Arc;
 
 use isahc::HttpClient;
+use redial_client::Origin;
 
 use super::slots::Slots;
 use crate::ledger::{Fate, Place};
@@ -18,10 +19,15 @@ pub(crate) struct Lease {
 }
 
 impl Lease {
-    pub(super) fn new(handle: Arc<HttpClient>, slots: Arc<Slots>, place: Place) -> Self {
+    pub(super) fn new(
+        handle: Arc<HttpClient>,
+        slots: Arc<Slots>,
+        place: Place,
+        origin: Origin,
+    ) -> Self {
         let (port, reused, gone) =
             (AtomicU16::new(0), AtomicBool::new(false), AtomicBool::new(false));
-        Self { handle, permit: Arc::new(Permit { slots, place, port, reused, gone }) }
+        Self { handle, permit: Arc::new(Permit { slots, place, origin, port, reused, gone }) }
     }
 
     pub(crate) const fn handle(&self) -> &Arc<HttpClient> {
@@ -35,7 +41,7 @@ impl Lease {
 
     /// Notes the local port of the request's connection; answers whether it had served another.
     pub(crate) fn over(&self, port: Option<u16>) -> bool {
-        let reused = self.permit.slots.over(self.permit.place, port);
+        let reused = self.permit.slots.over(self.permit.place, &self.permit.origin, port);
         if let Some(port) = port {
             self.permit.port.store(port, Ordering::Release);
             self.permit.reused.store(reused, Ordering::Release);
@@ -54,6 +60,7 @@ impl Lease {
 pub(crate) struct Permit {
     slots: Arc<Slots>,
     place: Place,
+    origin: Origin,
     /// The local port of its connection; zero as long as it is not known.
     port: AtomicU16,
     reused: AtomicBool,
@@ -72,6 +79,6 @@ impl Drop for Permit {
         let (reused, gone) = (self.reused.get_mut(), self.gone.get_mut());
         let fate = Fate { reused: *reused, gone: *gone };
         let port = Some(*self.port.get_mut()).filter(|port| *port != 0);
-        self.slots.end(self.place, port, fate);
+        self.slots.end(self.place, &self.origin, port, fate);
     }
 }

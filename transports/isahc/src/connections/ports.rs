@@ -1,10 +1,12 @@
-//! The connections of the handle that keeps them, as far as they are known: by their local ports.
+//! The connections of the handle that keeps them, as far as they are known: by their local ports,
+//! and by their origins, because the system gives connections to different peers the same port.
 //!
 //! curl tells the port of a request's connection with the response, and nothing else: not which
 //! connection a request is on before that, and not when one is closed.
 
 use std::collections::VecDeque;
 
+use redial_client::Origin;
 use redial_engine::Timestamp;
 
 /// What is known of each connection, the newest first.
@@ -13,6 +15,7 @@ pub(super) struct Ports(VecDeque<Known>);
 
 #[derive(Debug)]
 struct Known {
+    origin: Origin,
     port: u16,
     /// How many requests are on it that have told so.
     users: usize,
@@ -23,27 +26,33 @@ struct Known {
 impl Ports {
     /// A request is on this connection; answers whether another was before. Of all others, only
     /// the newest can be open still, where there may be so many.
-    pub(super) fn take(&mut self, port: u16, most: usize) -> bool {
-        if let Some(known) = self.0.iter_mut().find(|known| known.port == port) {
+    pub(super) fn take(&mut self, origin: &Origin, port: u16, most: usize) -> bool {
+        if let Some(known) = self.0.iter_mut().find(|known| known.is(origin, port)) {
             known.users += 1;
             return true;
         }
         self.0.truncate(most);
-        self.0.push_front(Known { port, users: 1, idle_since: Timestamp::ORIGIN });
+        let origin = origin.clone();
+        self.0.push_front(Known { origin, port, users: 1, idle_since: Timestamp::ORIGIN });
         false
     }
 
     /// A request is on this connection no more.
-    pub(super) fn leave(&mut self, port: u16, now: Timestamp) {
-        if let Some(known) = self.0.iter_mut().find(|known| known.port == port) {
+    pub(super) fn leave(&mut self, origin: &Origin, port: u16, now: Timestamp) {
+        if let Some(known) = self.0.iter_mut().find(|known| known.is(origin, port)) {
             known.users = known.users.saturating_sub(1);
             known.idle_since = now;
         }
     }
 
     /// This connection is closed.
-    pub(super) fn close(&mut self, port: u16) {
-        self.0.retain(|known| known.port != port);
+    pub(super) fn close(&mut self, origin: &Origin, port: u16) {
+        self.0.retain(|known| !known.is(origin, port));
+    }
+
+    /// Whether there may be one for a request to this origin; `shared`: also one with requests on it.
+    pub(super) fn may_serve(&self, origin: &Origin, shared: bool) -> bool {
+        self.0.iter().any(|known| known.origin == *origin && (shared || known.users == 0))
     }
 
     /// All of them are closed.
@@ -63,5 +72,11 @@ impl Ports {
     pub(super) fn idle_since(&self, requests: usize) -> Option<Timestamp> {
         let idle = self.0.iter().filter(|known| known.users == 0);
         idle.map(|known| known.idle_since).min().filter(|_| self.idle(requests) > 0)
+    }
+}
+
+impl Known {
+    fn is(&self, origin: &Origin, port: u16) -> bool {
+        self.port == port && self.origin == *origin
     }
 }

@@ -4,7 +4,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll};
 
-use redial_client::TransportError;
+use redial_client::{Origin, TransportError};
 
 use super::{Connections, Lease};
 use crate::ledger::Lane;
@@ -13,12 +13,13 @@ use crate::ledger::Lane;
 pub(super) struct Waiting<'a> {
     connections: &'a Connections,
     lane: Lane,
+    origin: &'a Origin,
     number: Option<u64>,
 }
 
 impl<'a> Waiting<'a> {
-    pub(super) const fn new(connections: &'a Connections, lane: Lane) -> Self {
-        Self { connections, lane, number: None }
+    pub(super) const fn new(connections: &'a Connections, lane: Lane, origin: &'a Origin) -> Self {
+        Self { connections, lane, origin, number: None }
     }
 }
 
@@ -30,7 +31,7 @@ impl Future for Waiting<'_> {
         let mut state = this.connections.slots.lock();
         let first = state.queue.front().map(|(number, _)| *number);
         if first == this.number
-            && let Some(lease) = this.connections.start(&mut state, this.lane)
+            && let Some(lease) = this.connections.start(&mut state, this.lane, this.origin)
         {
             if this.number.take().is_some() {
                 state.queue.pop_front();

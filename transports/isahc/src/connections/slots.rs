@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::task::Wake;
 
-use redial_client::{Clock, PoolFigures, PoolLimits, ThreadClock};
+use redial_client::{Clock, Origin, PoolFigures, PoolLimits, ThreadClock};
 use redial_engine::Timestamp;
 
 use super::Connections;
@@ -71,13 +71,13 @@ impl Slots {
 
     /// Notes which connection a request is on, where that is known; answers whether it had served
     /// another.
-    pub(super) fn over(&self, place: Place, port: Option<u16>) -> bool {
+    pub(super) fn over(&self, place: Place, origin: &Origin, port: Option<u16>) -> bool {
         let mut state = self.lock();
         let reused = match (place, port) {
             (Place::Kept(_), None) => return false,
             (Place::Kept(_), Some(port)) if state.ledger.is_present(place) => {
                 let most = state.ledger.kept() + state.ledger.idle();
-                state.ports.take(port, most)
+                state.ports.take(origin, port, most)
             }
             (Place::Kept(_) | Place::Fresh, _) => false,
         };
@@ -88,15 +88,15 @@ impl Slots {
     }
 
     /// A request has ended, and its slot is free.
-    pub(super) fn end(&self, place: Place, port: Option<u16>, fate: Fate) {
+    pub(super) fn end(&self, place: Place, origin: &Origin, port: Option<u16>, fate: Fate) {
         let mut state = self.lock();
         let present = state.ledger.is_present(place);
         state.ledger.end(place, fate);
         if present {
             let now = self.clock.now();
             match port {
-                Some(port) if fate.gone => state.ports.close(port),
-                Some(port) => state.ports.leave(port, now),
+                Some(port) if fate.gone => state.ports.close(origin, port),
+                Some(port) => state.ports.leave(origin, port, now),
                 None => {}
             }
             if state.ledger.is_at_rest() {
