@@ -1,8 +1,6 @@
 //! The frames of HTTP/2 in what comes (RFC 9113 4.1): where they begin and end, and which of them
 //! break a response off.
 
-use std::collections::BTreeSet;
-
 /// How long the head of a frame is.
 const HEAD: usize = 9;
 
@@ -45,36 +43,46 @@ pub(crate) struct Frames {
     start: [u8; GOAWAY_CODE + CODE],
     /// Whether the head of a response goes on in the next frame.
     goes_on: bool,
-    /// The streams whose response has begun, and not ended.
-    open: BTreeSet<u32>,
+    open: Open,
 }
+
+/// The streams whose response has begun, and not ended, in their order. They are few, and come and
+/// go with every response.
+#[derive(Debug, Default)]
+struct Open(Vec<u32>);
 
 impl Frames {
     /// Takes what has come next, and changes the reason by which a response is broken off. Answers
     /// whether a response stops in the middle of a frame, or of its head; or may do so, where the
     /// kind of the frame has not come yet.
     pub(crate) fn take(&mut self, mut bytes: &mut [u8]) -> bool {
-        while let Some((first, rest)) = core::mem::take(&mut bytes).split_first_mut() {
-            if let Some(place) = self.head.get_mut(self.known) {
-                *place = *first;
-                self.known += 1;
-                bytes = rest;
-                if self.known == HEAD {
-                    self.begin();
-                }
+        while !bytes.is_empty() {
+            bytes = if self.known < HEAD {
+                self.take_head(bytes)
             } else if self.is_looked_into() {
-                *first = self.look_into(*first);
-                bytes = rest;
+                self.look_into(bytes)
             } else {
-                let some = (rest.len() + 1).min(self.left);
-                bytes = rest.get_mut(some - 1..).unwrap_or_default();
+                let some = bytes.len().min(self.left);
                 self.left -= some;
-            }
+                bytes.get_mut(some..).unwrap_or_default()
+            };
             if self.known == HEAD && self.left == 0 {
                 self.end();
             }
         }
         self.goes_on || self.known > 0 && (self.known < HEAD || self.is_of_a_response())
+    }
+
+    /// Takes what there is of the head of a frame, and hands back what follows.
+    fn take_head<'a>(&mut self, bytes: &'a mut [u8]) -> &'a mut [u8] {
+        let missing = self.head.get_mut(self.known..).unwrap_or_default();
+        let (some, rest) = bytes.split_at_mut(missing.len().min(bytes.len()));
+        missing.iter_mut().zip(&*some).for_each(|(place, byte)| *place = *byte);
+        self.known += some.len();
+        if self.known == HEAD {
+            self.begin();
+        }
+        rest
     }
 
     const fn kind(&self) -> u8 {
@@ -103,14 +111,9 @@ impl Frames {
         self.payload = 0;
         match self.kind() {
             DATA | HEADERS if self.has(END_STREAM) => {
-                self.open.remove(&self.stream());
+                self.open.remove(self.stream());
             }
-            HEADERS => {
-                self.open.insert(self.stream());
-                if self.open.len() > FOLLOWED {
-                    self.open.pop_first();
-                }
-            }
+            HEADERS => self.open.insert(self.stream()),
             _ => {}
         }
     }
@@ -128,30 +131,57 @@ impl Frames {
         self.payload < self.code_ends() && self.left > 0
     }
 
-    /// The next byte of a payload, as hyper is to have it.
-    fn look_into(&mut self, byte: u8) -> u8 {
+    /// Takes the next byte of a payload, which becomes what hyper is to have, and hands back what
+    /// follows.
+    fn look_into<'a>(&mut self, bytes: &'a mut [u8]) -> &'a mut [u8] {
+        let Some((byte, rest)) = bytes.split_first_mut() else { return Default::default() };
         if let Some(place) = self.start.get_mut(self.payload) {
-            *place = byte;
+            *place = *byte;
         }
         (self.payload, self.left) = (self.payload + 1, self.left - 1);
-        if self.payload == self.code_ends() && self.breaks_off() { CUT_OFF } else { byte }
+        if self.payload == self.code_ends() && self.breaks_off() {
+            *byte = CUT_OFF;
+        }
+        rest
     }
 
     /// Whether this frame breaks a response off, and names no error.
     fn breaks_off(&mut self) -> bool {
         let [a, b, c, d, code @ ..] = self.start;
         if self.kind() == RST_STREAM {
-            return self.open.remove(&self.stream()) && [a, b, c, d] == [0; CODE];
+            return self.open.remove(self.stream()) && [a, b, c, d] == [0; CODE];
         }
-        let last = number([a, b, c, d]);
-        let beyond = self.open.split_off(&last.saturating_add(1));
-        code == [0; CODE] && !beyond.is_empty()
+        self.open.remove_beyond(number([a, b, c, d])) && code == [0; CODE]
     }
 
     fn end(&mut self) {
         let heads = matches!(self.kind(), HEADERS | CONTINUATION);
         self.goes_on = heads && !self.has(END_HEADERS);
         self.known = 0;
+    }
+}
+
+impl Open {
+    fn insert(&mut self, stream: u32) {
+        if let Err(place) = self.0.binary_search(&stream) {
+            self.0.insert(place, stream);
+        }
+        if self.0.len() > FOLLOWED {
+            self.0.remove(0);
+        }
+    }
+
+    /// Whether it was there.
+    fn remove(&mut self, stream: u32) -> bool {
+        let place = self.0.binary_search(&stream);
+        place.map(|place| self.0.remove(place)).is_ok()
+    }
+
+    /// Removes all with a greater number than this. Whether there were any.
+    fn remove_beyond(&mut self, last: u32) -> bool {
+        let before = self.0.len();
+        self.0.retain(|stream| *stream <= last);
+        self.0.len() < before
     }
 }
 
