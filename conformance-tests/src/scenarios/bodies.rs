@@ -9,7 +9,8 @@ use super::{await_close, millis, ok, reply, seconds, status};
 use crate::{Call, End, Payload, Reply, RequestSeen, Scenario, Script, Setup, Sighting, Step};
 
 pub(super) fn all() -> Vec<Scenario> {
-    let groups = [replayed(), once(), framing(), answers(), part_of_the_attempt(), drained()];
+    let groups =
+        [replayed(), once(), framing(), streams(), answers(), part_of_the_attempt(), drained()];
     groups.into_iter().flatten().collect()
 }
 
@@ -94,6 +95,32 @@ fn once() -> Vec<Scenario> {
     ]
 }
 
+/// How a request is framed.
+fn framing() -> Vec<Scenario> {
+    let empty = |method: Method, name: &'static str, request: RequestSeen| {
+        scenario(&format!("empty-{name}"), &["R-C-13"], "framing is as RFC 9110 8.6 has it")
+            .origin(Script::replies([ok()]))
+            .call(Call::new(method, "/").comes_to([200]))
+            .sees(Sighting::Requests {
+                origin: 0,
+                requests: vec![request.without("transfer-encoding")],
+            })
+    };
+    vec![
+        empty(Method::GET, "get", RequestSeen::get("/").without("content-length")),
+        empty(Method::DELETE, "delete", RequestSeen::new("DELETE", "/")),
+        empty(Method::POST, "post", RequestSeen::new("POST", "/").header("content-length", "0")),
+        empty(Method::PUT, "put", RequestSeen::new("PUT", "/").header("content-length", "0")),
+        scenario("three-megabytes-up", &["R-C-3"], "a large body arrives whole")
+            .origin(Script::replies([ok()]))
+            .call(Call::post("/", vec![b'm'; 3_000_000]).comes_to([200]))
+            .sees(Sighting::Requests {
+                origin: 0,
+                requests: vec![RequestSeen::new("POST", "/").body(vec![b'm'; 3_000_000])],
+            }),
+    ]
+}
+
 fn sized(pieces: &[&str], length: u64) -> Payload {
     let pieces = pieces.iter().map(|piece| piece.as_bytes().to_vec()).collect();
     Payload::Sized { pieces, length }
@@ -112,38 +139,31 @@ fn wrong(name: &str, pieces: &[&str], length: u64) -> Scenario {
         )
 }
 
-/// How a request is framed.
-fn framing() -> Vec<Scenario> {
-    let empty = |method: Method, name: &'static str, request: RequestSeen| {
-        scenario(&format!("empty-{name}"), &["R-C-13"], "framing is as RFC 9110 8.6 has it")
-            .origin(Script::replies([ok()]))
-            .call(Call::new(method, "/").comes_to([200]))
-            .sees(Sighting::Requests {
-                origin: 0,
-                requests: vec![request.without("transfer-encoding")],
-            })
-    };
-    vec![
-        empty(Method::GET, "get", RequestSeen::get("/").without("content-length")),
-        empty(Method::DELETE, "delete", RequestSeen::new("DELETE", "/")),
-        empty(Method::POST, "post", RequestSeen::new("POST", "/").header("content-length", "0")),
-        empty(Method::PUT, "put", RequestSeen::new("PUT", "/").header("content-length", "0")),
-        scenario("stream-is-chunked", &["R-C-3"], "a stream of no known length goes in chunks")
+/// How a stream is framed: in chunks, unless its length is said.
+fn streams() -> Vec<Scenario> {
+    let chunked = |name, title, method: &'static str| {
+        let (pieces, gap) = pieces(Duration::ZERO);
+        let request = RequestSeen::new(method, "/").header("transfer-encoding", "chunked");
+        let request = request.without("content-length").body("first second");
+        let method = method.parse().unwrap_or_default();
+        scenario(name, &["R-C-3"], title)
             .origin(Script::replies([ok()]))
             .call(
-                Call::put("/", "")
-                    .payload(Payload::Replayable {
-                        pieces: pieces(Duration::ZERO).0,
-                        gap: Duration::ZERO,
-                    })
-                    .comes_to([200]),
+                Call::new(method, "/").payload(Payload::Replayable { pieces, gap }).comes_to([200]),
             )
+            .sees(Sighting::Requests { origin: 0, requests: vec![request] })
+    };
+    vec![
+        chunked("stream-is-chunked", "a stream of no known length goes in chunks", "PUT"),
+        chunked("stream-of-a-get", "whatever the method", "GET"),
+        scenario("stream-of-a-length", &["R-C-3"], "a stream of known length is sent with that")
+            .origin(Script::replies([ok()]))
+            .call(Call::put("/", "").payload(sized(&["first ", "second"], 12)).comes_to([200]))
             .sees(Sighting::Requests {
                 origin: 0,
                 requests: vec![
                     RequestSeen::new("PUT", "/")
-                        .header("transfer-encoding", "chunked")
-                        .without("content-length")
+                        .header("content-length", "12")
                         .body("first second"),
                 ],
             }),
@@ -157,45 +177,9 @@ fn framing() -> Vec<Scenario> {
                     .without("transfer-encoding"),
             ))
             .sees_connections(1),
-        scenario("stream-of-a-length", &["R-C-3"], "a stream of known length is sent with that")
-            .origin(Script::replies([ok()]))
-            .call(Call::put("/", "").payload(sized(&["first ", "second"], 12)).comes_to([200]))
-            .sees(Sighting::Requests {
-                origin: 0,
-                requests: vec![
-                    RequestSeen::new("PUT", "/")
-                        .header("content-length", "12")
-                        .body("first second"),
-                ],
-            }),
         wrong("longer-than-nothing", &["seven"], 0).sees_requests(0),
         wrong("longer-than-said", &["first ", "second"], 11),
         wrong("shorter-than-said", &["first ", "second"], 13),
-        scenario("stream-of-a-get", &["R-C-3"], "whatever the method")
-            .origin(Script::replies([ok()]))
-            .call(
-                Call::get("/")
-                    .payload(Payload::Replayable {
-                        pieces: pieces(Duration::ZERO).0,
-                        gap: Duration::ZERO,
-                    })
-                    .comes_to([200]),
-            )
-            .sees(Sighting::Requests {
-                origin: 0,
-                requests: vec![
-                    RequestSeen::get("/")
-                        .header("transfer-encoding", "chunked")
-                        .body("first second"),
-                ],
-            }),
-        scenario("three-megabytes-up", &["R-C-3"], "a large body arrives whole")
-            .origin(Script::replies([ok()]))
-            .call(Call::post("/", vec![b'm'; 3_000_000]).comes_to([200]))
-            .sees(Sighting::Requests {
-                origin: 0,
-                requests: vec![RequestSeen::new("POST", "/").body(vec![b'm'; 3_000_000])],
-            }),
     ]
 }
 

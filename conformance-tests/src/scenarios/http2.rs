@@ -198,6 +198,13 @@ fn silent() -> Scenario {
         )
 }
 
+/// Interim heads for longer than the read timeout, each within it.
+fn interim() -> Vec<Step> {
+    let hint = Frame::headers([(":status", "103"), ("link", "</a>")]);
+    let hint = [Step::Send(vec![hint]), Step::Pause(millis(350))];
+    core::iter::repeat_n(hint, 5).flatten().chain([ok().step()]).collect()
+}
+
 /// R-X-2: as many headers as over HTTP/1.1.
 fn headers() -> Vec<Scenario> {
     let names: Vec<_> = (0..101).map(|n| format!("x-{n}")).collect();
@@ -437,6 +444,9 @@ fn bodies() -> Vec<Scenario> {
                 },
             ]]))
             .call(Call::get("/").comes_to([200]).ends(End::with(200, "piece by piece"))),
+        scenario("interim-heads", &["R-T-2"], "nor are interim heads that do")
+            .origin(Script::requests(vec![interim()]))
+            .call(Call::get("/").comes_to([200]).ends(End::with(200, "ok"))),
         scenario("body-in-pieces", &["R-T-2"], "one that comes steadily is in time")
             .origin(Script::requests(vec![vec![
                 Reply::status(200).body("piece by piece by piece").slowly(5, millis(150)),

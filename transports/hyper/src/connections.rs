@@ -85,6 +85,8 @@ struct Grant<R: Runtime> {
     reused: bool,
     /// Whether other requests are under way.
     busy: bool,
+    /// Which of the connection's exchanges it is for.
+    number: u64,
 }
 
 /// What is to be done outside the lock.
@@ -423,7 +425,8 @@ impl<R: Runtime> State<R> {
         let given = live.and_then(|live| Some((live.access.clone()?, Arc::clone(&live.shared))));
         match given {
             Some((access, shared)) => {
-                Progress::Given(Grant { connection, access, shared, reused, busy })
+                let number = shared.begin();
+                Progress::Given(Grant { connection, access, shared, reused, busy, number })
             }
             // It died between the pool's decision and this: as if it had died just after.
             None => Progress::Failed(TransportError::unsent(FailureKind::Closed)),

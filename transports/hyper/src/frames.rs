@@ -43,6 +43,8 @@ pub(crate) struct Frames {
     start: [u8; GOAWAY_CODE + CODE],
     /// Whether the head of a response goes on in the next frame.
     goes_on: bool,
+    /// Whether a head has begun since that was last asked.
+    heads: bool,
     open: Open,
 }
 
@@ -71,6 +73,11 @@ impl Frames {
             }
         }
         self.goes_on || self.known > 0 && (self.known < HEAD || self.is_of_a_response())
+    }
+
+    /// Whether the head of a response, or an interim one, has begun since this was last asked.
+    pub(crate) const fn had_heads(&mut self) -> bool {
+        core::mem::replace(&mut self.heads, false)
     }
 
     /// Takes what there is of the head of a frame, and hands back what follows.
@@ -113,7 +120,10 @@ impl Frames {
             DATA | HEADERS if self.has(END_STREAM) => {
                 self.open.remove(self.stream());
             }
-            HEADERS => self.open.insert(self.stream()),
+            HEADERS => {
+                self.heads = true;
+                self.open.insert(self.stream());
+            }
             _ => {}
         }
     }

@@ -54,6 +54,8 @@ pub(crate) struct Meter {
     last_out: AtomicU64,
     /// Since when the peer accepts nothing; zero while it does.
     blocked_since: AtomicU64,
+    /// When the head of a response, or an interim one, last began (HTTP/2).
+    last_head: AtomicU64,
     /// Whether what came last stops in the middle of a response's frame (HTTP/2).
     within_frame: AtomicBool,
     /// The first error of the socket: later ones only follow from it.
@@ -78,6 +80,7 @@ impl Default for Meter {
             last_in: AtomicU64::new(0),
             last_out: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
+            last_head: AtomicU64::new(0),
             within_frame: AtomicBool::new(false),
             error: OnceLock::new(),
         }
@@ -132,6 +135,12 @@ impl Meter {
         Timestamp::from_nanos(self.last_in.load(Ordering::Relaxed))
     }
 
+    /// When the head of a response, or an interim one, last began over HTTP/2; the origin of time
+    /// where none did.
+    pub(crate) fn last_head(&self) -> Timestamp {
+        Timestamp::from_nanos(self.last_head.load(Ordering::Relaxed))
+    }
+
     /// Whether what came last stops in the middle of a frame of some response, over HTTP/2.
     pub(crate) fn is_within_frame(&self) -> bool {
         self.within_frame.load(Ordering::Relaxed)
@@ -163,6 +172,13 @@ impl Meter {
     fn read(&self, bytes: usize, now: Timestamp) {
         add(&self.bytes_in, bytes);
         self.last_in.store(now.as_nanos(), Ordering::Relaxed);
+    }
+
+    fn framed(&self, frames: &mut Frames, bytes: &mut [u8]) {
+        self.within_frame.store(frames.take(bytes), Ordering::Relaxed);
+        if frames.had_heads() {
+            self.last_head.store(self.last_in.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
     }
 
     fn wrote(&self, bytes: usize, now: Timestamp) {
@@ -326,7 +342,7 @@ impl<R: Runtime> Read for MeteredIo<R> {
             if !filled.is_empty() {
                 this.meter.read(filled.len(), this.runtime.now());
                 if let Some(frames) = &mut this.frames {
-                    this.meter.within_frame.store(frames.take(filled), Ordering::Relaxed);
+                    this.meter.framed(frames, filled);
                 }
                 buffer.put_slice(filled);
             }

@@ -13,7 +13,7 @@
 //! | `connect.rs` | from an origin to a connection that serves |
 //! | `dial.rs` | from a name to a socket: its addresses are raced |
 //! | `tls.rs`, `stream.rs` | whom to trust, and a socket with or without TLS |
-//! | `frames.rs` | where the frames of HTTP/2 begin and end |
+//! | `frames.rs` | the frames of HTTP/2: where they begin and end, and which break a response off |
 //! | `wire.rs` | that socket, between who drives a connection and who looks at it |
 //! | `http1.rs` | one HTTP/1.1 connection, for whoever has it to drive |
 //! | `relay.rs` | whom that wakes |

@@ -9,7 +9,6 @@ use redial_client::{BoxFuture, Timeouts};
 use redial_engine::{Cutoff, FailureKind, Timestamp};
 
 use crate::connections::Lease;
-use crate::io::Meter;
 use crate::runtime::Runtime;
 use crate::upload::{Phase, Progress};
 
@@ -129,7 +128,7 @@ impl Watch {
                 self.began = now;
             }
             self.waiting = Waiting::Yes;
-            let due = match self.due(lease.meter(), now) {
+            let due = match self.due(lease, now) {
                 Ok(due) => due,
                 Err(kind) => match self.grace(lease, now) {
                     Some(until) if kind == FailureKind::ReadTimeout && now < until => until,
@@ -169,7 +168,7 @@ impl Watch {
     }
 
     /// The limit that has been reached by now, or the next point in time to look again.
-    fn due(&self, meter: &Meter, now: Timestamp) -> Result<Timestamp, FailureKind> {
+    fn due<R: Runtime>(&self, lease: &Lease<R>, now: Timestamp) -> Result<Timestamp, FailureKind> {
         let mut next = Timestamp::MAX;
         if let Some(cutoff) = self.cutoff {
             if now >= cutoff.at {
@@ -181,7 +180,7 @@ impl Watch {
             // At once (R-T-8), however soon something comes.
             return Err(FailureKind::ReadTimeout);
         }
-        let (silent_until, kind) = self.silence(meter, now);
+        let (silent_until, kind) = self.silence(lease, now);
         if !matches!(self.upload.phase(), Phase::Done) {
             // Nobody tells when the upload is done, from when on it is the response that is silent.
             next = next.min(now.saturating_add(self.read.max(AGAIN)));
@@ -194,16 +193,20 @@ impl Watch {
     }
 
     /// How long the present silence may last (`None`: for ever), and which timeout ends it.
-    fn silence(&self, meter: &Meter, now: Timestamp) -> (Option<Timestamp>, FailureKind) {
+    fn silence<R: Runtime>(
+        &self,
+        lease: &Lease<R>,
+        now: Timestamp,
+    ) -> (Option<Timestamp>, FailureKind) {
         let Self { read, write, .. } = *self;
         let phase = self.upload.phase();
         // What blocks a shared connection then is not this request, which is on its way.
         let on_its_way = self.shared && matches!(phase, Phase::Done);
-        if let Some(since) = meter.blocked_since().filter(|_| !on_its_way) {
+        if let Some(since) = lease.meter().blocked_since().filter(|_| !on_its_way) {
             return (since.max(self.began).checked_add(write), FailureKind::WriteTimeout);
         }
         match phase {
-            Phase::Done => (self.last_sign(meter).checked_add(read), FailureKind::ReadTimeout),
+            Phase::Done => (self.last_sign(lease).checked_add(read), FailureKind::ReadTimeout),
             // A slow source is nobody's silence (R-T-3); whether it still is, is looked at again.
             Phase::Source => (now.checked_add(write), FailureKind::WriteTimeout),
             // The socket takes bytes, but the window of the stream is closed.
@@ -217,11 +220,13 @@ impl Watch {
     }
 
     /// When something of this exchange last moved. On a shared connection, nothing else can come
-    /// while a frame does: it may be this exchange's, and is told of only when it is whole.
-    fn last_sign(&self, meter: &Meter) -> Timestamp {
-        let last = self.began.max(self.upload.last());
+    /// while a frame does: it may be this exchange's, and is told of only when it is whole. Interim
+    /// heads are never told of: they are this exchange's where there is no other.
+    fn last_sign<R: Runtime>(&self, lease: &Lease<R>) -> Timestamp {
+        let (last, meter) = (self.began.max(self.upload.last()), lease.meter());
         match self.shared {
             true if meter.is_within_frame() => last.max(meter.last_in()),
+            true if lease.is_alone() => last.max(meter.last_head()),
             true => last,
             false => last.max(meter.last_activity()),
         }

@@ -41,6 +41,8 @@ pub(crate) struct Lease<R: Runtime> {
     reused: bool,
     /// Whether other requests were under way when it was given.
     busy: bool,
+    /// Which of the connection's exchanges it is for.
+    number: u64,
     since: Timestamp,
     /// Whether a request was handed to the connection, or it was found unfit for one.
     spent: bool,
@@ -66,7 +68,7 @@ impl<R: Runtime> Lease<R> {
         grant: Grant<R>,
         since: Timestamp,
     ) -> Self {
-        let Grant { connection, access, shared, reused, busy } = grant;
+        let Grant { connection, access, shared, reused, busy, number } = grant;
         let hold = match access {
             Access::Http1 => shared.parked.take().map_or(Hold::Nothing, Hold::Whole),
             Access::Http2(sender) => Hold::Stream(sender),
@@ -74,7 +76,18 @@ impl<R: Runtime> Lease<R> {
         shared.relay.attend();
         let connections = Arc::clone(connections);
         let (spent, distrusted) = (false, false);
-        Self { connections, connection, shared, hold, reused, busy, since, spent, distrusted }
+        Self {
+            connections,
+            connection,
+            shared,
+            hold,
+            reused,
+            busy,
+            number,
+            since,
+            spent,
+            distrusted,
+        }
     }
 
     pub(crate) fn runtime(&self) -> &R {
@@ -167,6 +180,11 @@ impl<R: Runtime> Lease<R> {
     /// Whether other exchanges may use the connection at the same time.
     pub(crate) const fn is_multiplexed(&self) -> bool {
         matches!(self.hold, Hold::Stream(_))
+    }
+
+    /// Whether the connection has had no other exchange at the same time, as far as is known.
+    pub(crate) fn is_alone(&self) -> bool {
+        !self.busy && self.shared.is_last(self.number)
     }
 
     /// Hands a request to hyper, if the connection has not ended.

@@ -1,6 +1,6 @@
 //! What the driver keeps of each connection.
 
-use core::sync::atomic::AtomicBool;
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use core::task::Waker;
 use std::sync::{Arc, OnceLock};
 
@@ -39,6 +39,8 @@ pub(crate) struct Shared<R: Runtime> {
     pub(super) closed: OnceLock<CloseReason>,
     /// How it came to take no more requests, where it did (HTTP/2).
     pub(super) ended: OnceLock<FailureKind>,
+    /// How many exchanges have had it so far.
+    exchanges: AtomicU64,
     /// Timers that no exchange needs just now (HTTP/2).
     pub(crate) timers: Timers,
 }
@@ -55,12 +57,26 @@ impl<R: Runtime> Default for Shared<R> {
             finishing: AtomicBool::new(false),
             closed: OnceLock::new(),
             ended: OnceLock::new(),
+            exchanges: AtomicU64::new(0),
             timers: Timers::default(),
         }
     }
 }
 
 impl<R: Runtime> Shared<R> {
+    /// Another exchange has it, of all the so-manieth. To be said by whoever holds the lock of all
+    /// connections, so that the bus need not be locked for it.
+    pub(super) fn begin(&self) -> u64 {
+        let number = self.exchanges.load(Ordering::Relaxed).wrapping_add(1);
+        self.exchanges.store(number, Ordering::Relaxed);
+        number
+    }
+
+    /// Whether no exchange has got it after this one.
+    pub(super) fn is_last(&self, number: u64) -> bool {
+        self.exchanges.load(Ordering::Relaxed) == number
+    }
+
     /// How the connection came to take no more requests, where it did.
     pub(crate) fn ended(&self) -> Option<FailureKind> {
         self.ended.get().copied()
