@@ -24,9 +24,12 @@ use tokio::runtime::Builder;
 /// are the point.
 const GROUPS: [&str; 6] = ["decisions", "failures", "hints", "bodies", "deadlines", "timeouts"];
 
-/// Scenarios in which chance decides, and where it does.
-const BY_CHANCE: [(&str, &str); 1] =
-    [("deadlines/zero-for-an-attempt", "a connection stands at once, or not quite at once")];
+/// Scenarios in which chance decides, or how much a transport holds back, and where it does.
+const BY_CHANCE: [(&str, &str); 3] = [
+    ("deadlines/zero-for-an-attempt", "a connection stands at once, or not quite at once"),
+    ("bodies/longer-than-said", "something has been sent when the stream fails, or nothing"),
+    ("bodies/shorter-than-said", "something has been sent when the stream fails, or nothing"),
+];
 
 type Player = fn(Play) -> Result<Seen, PlayError>;
 

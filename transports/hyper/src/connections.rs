@@ -3,6 +3,7 @@
 //! The pool decides; this file holds its lock, carries out its actions, and tells it what became
 //! of connections. Tasks are spawned and wakers called outside the lock.
 
+mod again;
 mod end;
 mod keeper;
 mod lease;
@@ -26,6 +27,7 @@ use redial_client::{
 };
 use redial_engine::{FailureKind, Timestamp};
 
+use self::again::Again;
 pub(crate) use self::end::End;
 pub(crate) use self::lease::Lease;
 pub(crate) use self::live::Shared;
@@ -358,6 +360,7 @@ impl<R: Runtime> State<R> {
     /// ended with that the pool was just told about.
     fn act(&mut self, mut error: Option<TransportError>) -> Errands<R> {
         let mut errands = Errands { open: Vec::new(), wake: Vec::new(), hire_janitor: false };
+        let again = error.as_ref().map(Again::of);
         while let Some(action) = self.pool.poll_action() {
             match action {
                 // Not by a task that is dropped at once, which would open the next one, which would
@@ -378,7 +381,7 @@ impl<R: Runtime> State<R> {
                     self.end_waiting(waiter, progress, &mut errands);
                 }
                 Action::Fail { waiter, .. } => {
-                    let error = error.take();
+                    let error = error.take().or_else(|| again.as_ref().map(Again::error));
                     let error = error.unwrap_or_else(|| match self.orphaned {
                         Some(_) => orphan::error(),
                         None => TransportError::unsent(FailureKind::Connect),

@@ -1,7 +1,9 @@
 //! TLS: whom a client trusts, what it never sends to anybody else, and handshakes that end early.
 
+use core::error::Error as _;
 use core::time::Duration;
 
+use futures_util::future::join_all;
 use http::Version;
 use redial_client::{Client, ClientBuilder, Identity, Protocol, Roots, Tls};
 use redial_conformance::{Certificate, FaultServer, Handshake, Http2, Reply, Script, Step};
@@ -46,13 +48,18 @@ fn trusting(server: &FaultServer) -> Tls {
     tls
 }
 
-/// That a call to this URL ends at once, in a final error of TLS, and that the server got nothing.
+/// That calls to this URL end at once, in a final error of TLS, whether or not they share what could
+/// not be opened, and that the server got nothing.
 async fn is_refused(client: &Client, server: &FaultServer, host: &str, what: &str) {
-    let error = client.get(server.url_by(host, "/")).send().await.unwrap_err();
-    let outcome = Outcome::failure(FailureKind::Tls, Delivery::Unsent);
-    let outcomes: Vec<_> = error.attempts().iter().map(|attempt| attempt.outcome).collect();
-    assert_eq!(outcomes, [outcome], "R-X-5: {what}: {error}");
-    assert_eq!(error.reason(), None, "R-X-5: {what}: it is final");
+    let calls = [(); 3].map(|()| client.get(server.url_by(host, "/")).send());
+    for end in join_all(calls).await {
+        let error = end.unwrap_err();
+        let outcome = Outcome::failure(FailureKind::Tls, Delivery::Unsent);
+        let outcomes: Vec<_> = error.attempts().iter().map(|attempt| attempt.outcome).collect();
+        assert_eq!(outcomes, [outcome], "R-X-5: {what}: {error}");
+        assert_eq!(error.reason(), None, "R-X-5: {what}: it is final");
+        assert!(error.source().is_some(), "R-C-10: {what}: {error:?}");
+    }
     assert!(server.log().requests().is_empty(), "R-X-5: {what}");
     until(|| client.pool().open == 0).await;
 }
