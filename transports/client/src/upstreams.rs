@@ -16,19 +16,31 @@ const CAPACITY: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     budget: Budget,
-    known: Mutex<LruCache<Origin, Arc<Mutex<Upstream>>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    all: LruCache<Origin, Arc<Mutex<Upstream>>>,
+    /// The one that was used last, which is mostly the next as well.
+    last: Option<(Origin, Arc<Mutex<Upstream>>)>,
 }
 
 impl Upstreams {
     pub(crate) fn new(budget: Budget) -> Self {
-        Self { budget, known: Mutex::new(LruCache::new(CAPACITY)) }
+        Self { budget, known: Mutex::new(Known { all: LruCache::new(CAPACITY), last: None }) }
     }
 
     /// The upstream of an origin. Calls that are under way keep theirs when it is forgotten.
     pub(crate) fn of(&self, origin: &Origin) -> Arc<Mutex<Upstream>> {
         let mut known = lock(&self.known);
+        if let Some((_, upstream)) = known.last.as_ref().filter(|(last, _)| last == origin) {
+            return Arc::clone(upstream);
+        }
         let new = || Arc::new(Mutex::new(Upstream::new(self.budget)));
-        Arc::clone(known.get_or_insert_ref(origin, new))
+        let upstream = Arc::clone(known.all.get_or_insert_ref(origin, new));
+        known.last = Some((origin.clone(), Arc::clone(&upstream)));
+        upstream
     }
 }
 

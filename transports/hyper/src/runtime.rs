@@ -1,5 +1,6 @@
 //! What a runtime has to give.
 
+use core::future::{Future, Ready};
 use core::net::SocketAddr;
 use std::io;
 use std::time::SystemTime;
@@ -57,8 +58,8 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Awaited before an HTTP/1.1 connection is used again while other requests are under way: one
     /// turn tells of the connections of all of them, where else each asks the system for its own
     /// ([`Socket::peek`]).
-    fn reactor_turn(&self) -> Option<BoxFuture<'static, ()>> {
-        None
+    fn reactor_turn(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
+        None::<Ready<()>>
     }
 }
 

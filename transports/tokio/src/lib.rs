@@ -129,18 +129,21 @@ impl Runtime for Tokio {
     }
 
     fn yield_now(&self) -> BoxFuture<'static, ()> {
-        self.reactor_turn().unwrap_or_else(|| Box::pin(turn()))
+        match self.reactor_turn() {
+            Some(turn) => Box::pin(turn),
+            None => Box::pin(turn()),
+        }
     }
 
     /// On a current-thread runtime alone, whose reactor runs only between tasks: what came while the
     /// thread was busy is told only then. Where there are more threads, another one of them waits for
     /// it; and from outside the runtime, or inside a task that blocks its thread, the turn would not
     /// come.
-    fn reactor_turn(&self) -> Option<BoxFuture<'static, ()>> {
+    fn reactor_turn(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let runtime = self.0.runtime();
         let inside = Handle::try_current().is_ok_and(|here| here.id() == runtime.id());
         let alone = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
-        (inside && alone).then(|| -> BoxFuture<'static, ()> { Box::pin(tokio::task::yield_now()) })
+        (inside && alone).then(tokio::task::yield_now)
     }
 }
 

@@ -149,10 +149,12 @@ impl Runtime for TestRuntime {
         each!(&self.base, runtime => runtime.yield_now())
     }
 
-    fn reactor_turn(&self) -> Option<BoxFuture<'static, ()>> {
+    fn reactor_turn(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         match self.turn {
-            Some(length) => Some(Box::pin(sleep(length))),
-            None => each!(&self.base, runtime => runtime.reactor_turn()),
+            Some(length) => Some(Box::pin(sleep(length)) as BoxFuture<'static, ()>),
+            None => each!(&self.base, runtime => {
+                runtime.reactor_turn().map(|turn| Box::pin(turn) as BoxFuture<'static, ()>)
+            }),
         }
     }
 }
