@@ -40,6 +40,7 @@ fn play(play: Play) -> Result<Seen, PlayError> {
 fn declared() -> Vec<Declaration> {
     let alone = [
         "bodies/drained-and-used-again",
+        "bodies/stream-of-nothing",
         "pool/after-a-chunked-body",
         "pool/after-a-head-request",
         "pool/after-an-error-status",
@@ -53,7 +54,8 @@ fn declared() -> Vec<Declaration> {
         rows(&UNBOUNDED_ROWS, UNBOUNDED),
         rows(&["pool/figures"], "it has none: Std::pool"),
         rows(&READ_FIRST_ROWS, READ_FIRST),
-        rows(&["bodies/stream-is-chunked", "cancellation/while-it-sends"], COLLECTED),
+        rows(&COLLECTED_ROWS, COLLECTED),
+        rows(&["hostile/chunks-of-http-1.0"], "ureq_proto knows no transfer coding of HTTP/1.0"),
         rows(&HEADS, OTHER_LIMITS),
         vec![Declaration::new("pool/first-come-first-served", UNBOUNDED).at_times()],
     ];
@@ -72,6 +74,9 @@ const READ_FIRST: &str = "a response is handed over when its body is there: the 
 const COLLECTED: &str = "a body is collected before it is sent, with its length: talk";
 const OTHER_LIMITS: &str = "ureq_proto bounds the number of headers (MAX_RESPONSE_HEADERS), and \
                             read the head alone, interim ones aside";
+
+const COLLECTED_ROWS: [&str; 3] =
+    ["bodies/stream-is-chunked", "bodies/stream-of-a-get", "cancellation/while-it-sends"];
 
 const NEVER_REUSED: [&str; 3] = [
     "failures/keepalive-close-race",

@@ -421,6 +421,24 @@ fn bodies() -> Vec<Scenario> {
                 Frame::rst_stream(ErrorCode::NO_ERROR),
             ])]]))
             .call(Call::get("/").comes_to([200]).ends(End::with(200, "whole"))),
+        scenario(
+            "end-behind-an-answer",
+            &["R-D-8"],
+            "an answer counts whose connection ends at once, before all of the request is sent",
+        )
+        .origin(Script::connections(vec![vec![
+            Step::Preface(Http2::new().without_window_updates()),
+            Step::ReadHead,
+            Step::Send(vec![
+                Frame::headers([(":status", "413")]),
+                Frame::data("too much").end_stream(),
+            ]),
+            Step::CloseWrite,
+            await_close(),
+        ]]))
+        .call(
+            Call::post("/", vec![b'x'; 1_000_000]).comes_to([413]).ends(End::with(413, "too much")),
+        ),
         row(
             "body-disowned",
             vec![

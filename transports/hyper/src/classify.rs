@@ -45,7 +45,8 @@ pub(crate) fn in_body(error: &hyper::Error, meter: &Meter) -> Failure {
     let kind = if error.is_parse() {
         parse_kind(error)
     } else if let Some(error) = find::<h2::Error>(error) {
-        http2_kind(error, meter, FailureKind::Truncated)
+        let kind = http2_kind(error, meter, FailureKind::Truncated);
+        if is_cut_off(error) { FailureKind::Truncated } else { kind }
     } else {
         match io_kind(error, meter) {
             Some(kind) if is_reset(kind) || is_of_tls(error) => FailureKind::Reset,
@@ -118,15 +119,18 @@ pub(crate) fn ended(error: Option<&hyper::Error>, meter: &Meter) -> FailureKind 
 }
 
 fn going_away(error: &h2::Error) -> Option<FailureKind> {
-    let graceful = error.reason() == Some(h2::Reason::NO_ERROR);
+    let graceful = error.reason() == Some(h2::Reason::NO_ERROR) || is_cut_off(error);
     (error.is_go_away() && error.is_remote()).then_some(FailureKind::GoAway { graceful })
 }
 
-/// The kind of an HTTP/2 error; `cut_off` where the connection, or the stream, came to its end.
+/// Whether the peer named no error, and broke a response off.
+fn is_cut_off(error: &h2::Error) -> bool {
+    error.is_remote() && error.reason() == Some(u32::from(CUT_OFF).into())
+}
+
+/// The kind of an HTTP/2 error; `cut_off` where the connection came to its end.
 fn http2_kind(error: &h2::Error, meter: &Meter, cut_off: FailureKind) -> FailureKind {
-    if error.reason() == Some(u32::from(CUT_OFF).into()) {
-        cut_off
-    } else if error.is_remote() {
+    if error.is_remote() {
         FailureKind::StreamReset
     } else if error.is_io() {
         let kind = lost(meter);

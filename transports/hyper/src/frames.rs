@@ -45,6 +45,8 @@ pub(crate) struct Frames {
     goes_on: bool,
     /// Whether a head has begun since that was last asked.
     heads: bool,
+    /// Whether a response has ended since that was last asked.
+    ends: bool,
     open: Open,
 }
 
@@ -78,6 +80,11 @@ impl Frames {
     /// Whether the head of a response, or an interim one, has begun since this was last asked.
     pub(crate) const fn had_heads(&mut self) -> bool {
         core::mem::replace(&mut self.heads, false)
+    }
+
+    /// Whether a response has ended since this was last asked.
+    pub(crate) const fn had_ends(&mut self) -> bool {
+        core::mem::replace(&mut self.ends, false)
     }
 
     /// Takes what there is of the head of a frame, and hands back what follows.
@@ -118,6 +125,7 @@ impl Frames {
         self.payload = 0;
         match self.kind() {
             DATA | HEADERS if self.has(END_STREAM) => {
+                self.ends = true;
                 self.open.remove(self.stream());
             }
             HEADERS => {

@@ -11,7 +11,7 @@ use hyper::rt::{Read, ReadBufCursor, Write};
 use redial_engine::Timestamp;
 
 use crate::classify::is_reset;
-use crate::frames::Frames;
+use crate::framing::Framing;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
 use crate::wire::Wire;
@@ -58,6 +58,8 @@ pub(crate) struct Meter {
     last_head: AtomicU64,
     /// Whether what came last stops in the middle of a response's frame (HTTP/2).
     within_frame: AtomicBool,
+    /// Whether the connection has come to its end, which hyper is told in a moment (HTTP/2).
+    ending: AtomicBool,
     /// The first error of the socket: later ones only follow from it.
     error: OnceLock<SocketError>,
 }
@@ -82,6 +84,7 @@ impl Default for Meter {
             blocked_since: AtomicU64::new(0),
             last_head: AtomicU64::new(0),
             within_frame: AtomicBool::new(false),
+            ending: AtomicBool::new(false),
             error: OnceLock::new(),
         }
     }
@@ -146,6 +149,25 @@ impl Meter {
         self.within_frame.load(Ordering::Relaxed)
     }
 
+    /// Notes whether what came last stops in the middle of a frame of some response, and that the
+    /// head of one began.
+    pub(crate) fn framed(&self, within_frame: bool, head: Option<Timestamp>) {
+        self.within_frame.store(within_frame, Ordering::Relaxed);
+        if let Some(at) = head {
+            self.last_head.store(at.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// The connection has come to its end, whatever hyper is told.
+    pub(crate) fn ends(&self) {
+        self.ending.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the connection has come to its end, whatever hyper knows.
+    pub(crate) fn is_ending(&self) -> bool {
+        self.ending.load(Ordering::Relaxed)
+    }
+
     pub(crate) fn blocked_since(&self) -> Option<Timestamp> {
         match self.blocked_since.load(Ordering::Relaxed) {
             0 => None,
@@ -172,13 +194,6 @@ impl Meter {
     fn read(&self, bytes: usize, now: Timestamp) {
         add(&self.bytes_in, bytes);
         self.last_in.store(now.as_nanos(), Ordering::Relaxed);
-    }
-
-    fn framed(&self, frames: &mut Frames, bytes: &mut [u8]) {
-        self.within_frame.store(frames.take(bytes), Ordering::Relaxed);
-        if frames.had_heads() {
-            self.last_head.store(self.last_in.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
     }
 
     fn wrote(&self, bytes: usize, now: Timestamp) {
@@ -230,7 +245,7 @@ pub(crate) struct MeteredIo<R: Runtime> {
     /// Whether a write has failed because the peer is lost.
     deaf: bool,
     /// Over HTTP/2.
-    frames: Option<Frames>,
+    framing: Option<Box<Framing>>,
 }
 
 /// After so many reads in a row the others on the executor have a turn. A peer that never pauses
@@ -255,13 +270,13 @@ impl<R: Runtime> MeteredIo<R> {
             unflushed: false,
             hears_out: false,
             deaf: false,
-            frames: None,
+            framing: None,
         }
     }
 
     /// The same for HTTP/2.
     pub(crate) fn in_frames(mut self) -> Self {
-        self.frames = Some(Frames::default());
+        self.framing = Some(Box::default());
         self
     }
 
@@ -325,6 +340,9 @@ impl<R: Runtime> Read for MeteredIo<R> {
         mut buffer: ReadBufCursor<'_>,
     ) -> Poll<io::Result<()>> {
         let this = self.get_mut();
+        if let Some(end) = this.framing.as_mut().and_then(|framing| framing.poll_end(context)) {
+            return end;
+        }
         if this.reads >= TURN {
             this.reads = 0;
             context.waker().wake_by_ref();
@@ -336,13 +354,16 @@ impl<R: Runtime> Read for MeteredIo<R> {
         let room = buffer.remaining().min(space.len()).min(allowed);
         let space = space.get_mut(..room).unwrap_or_default();
         let read = this.wire.poll_read(context, space);
+        let mut some = false;
         let metered = read.map(|read| {
             let filled = space.get_mut(..read?).unwrap_or_default();
             this.much = !filled.is_empty() && filled.len() == room;
+            some = !filled.is_empty();
             if !filled.is_empty() {
-                this.meter.read(filled.len(), this.runtime.now());
-                if let Some(frames) = &mut this.frames {
-                    this.meter.framed(frames, filled);
+                let now = this.runtime.now();
+                this.meter.read(filled.len(), now);
+                if let Some(framing) = &mut this.framing {
+                    framing.take(filled, now, &this.meter);
                 }
                 buffer.put_slice(filled);
             }
@@ -350,7 +371,13 @@ impl<R: Runtime> Read for MeteredIo<R> {
         });
         large.into_iter().for_each(|buffer| this.scratch.put(buffer));
         this.reads = if metered.is_ready() { this.reads + 1 } else { 0 };
-        metered.map(|result| result.inspect_err(|error| this.meter.failed(error)))
+        let metered = metered.map(|result| result.inspect_err(|error| this.meter.failed(error)));
+        match (metered, &mut this.framing) {
+            (Poll::Ready(result), Some(framing)) if result.is_err() || !some => {
+                framing.end(result, context, &this.runtime, &this.meter)
+            }
+            (metered, _) => metered,
+        }
     }
 }
 

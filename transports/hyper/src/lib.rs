@@ -14,6 +14,7 @@
 //! | `dial.rs` | from a name to a socket: its addresses are raced |
 //! | `tls.rs`, `stream.rs` | whom to trust, and a socket with or without TLS |
 //! | `frames.rs` | the frames of HTTP/2: where they begin and end, and which break a response off |
+//! | `framing.rs` | what those tell of a connection, and when hyper is told of its end |
 //! | `wire.rs` | that socket, between who drives a connection and who looks at it |
 //! | `http1.rs` | one HTTP/1.1 connection, for whoever has it to drive |
 //! | `relay.rs` | whom that wakes |
@@ -101,6 +102,7 @@ mod connections;
 mod dial;
 mod exchange;
 mod frames;
+mod framing;
 mod http1;
 mod http2;
 mod io;

@@ -141,9 +141,9 @@ impl Runtime for Tokio {
     /// come.
     fn reactor_turn(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         let runtime = self.0.runtime();
-        let inside = Handle::try_current().is_ok_and(|here| here.id() == runtime.id());
         let alone = runtime.runtime_flavor() == RuntimeFlavor::CurrentThread;
-        (inside && alone).then(tokio::task::yield_now)
+        let inside = || Handle::try_current().is_ok_and(|here| here.id() == runtime.id());
+        (alone && inside()).then(tokio::task::yield_now)
     }
 }
 

@@ -134,6 +134,10 @@ impl<R: Runtime> Lease<R> {
     }
 
     async fn can_be_shared(&mut self) -> bool {
+        if self.meter().is_ending() {
+            self.distrust();
+            return false;
+        }
         if self.since.saturating_since(self.meter().last_activity()) < QUIET {
             return true;
         }

@@ -1,0 +1,65 @@
+//! What the frames of HTTP/2 tell of a connection, and when hyper is told of its end.
+
+use core::task::{Context, Poll};
+use core::time::Duration;
+use std::io;
+
+use redial_client::BoxFuture;
+use redial_engine::Timestamp;
+
+use crate::frames::Frames;
+use crate::io::Meter;
+use crate::runtime::Runtime;
+
+/// For how long hyper is not told that a connection has ended, where that comes behind the end of a
+/// response: all streams fail with it whose request is still being sent, also where the response is
+/// there as a whole and only has to be fetched.
+const FAREWELL: Duration = Duration::from_millis(20);
+
+/// What is known of a connection of HTTP/2 by its frames.
+#[derive(Default)]
+pub(crate) struct Framing {
+    frames: Frames,
+    /// When a response last ended.
+    ended: Option<Timestamp>,
+    /// The end of the connection while it is held back, and what that waits for.
+    end: Option<(io::Result<()>, BoxFuture<'static, ()>)>,
+}
+
+impl Framing {
+    /// Takes what has come.
+    pub(crate) fn take(&mut self, bytes: &mut [u8], now: Timestamp, meter: &Meter) {
+        let within = self.frames.take(bytes);
+        meter.framed(within, self.frames.had_heads().then_some(now));
+        if self.frames.had_ends() {
+            self.ended = Some(now);
+        }
+    }
+
+    /// The connection has ended, or failed: as hyper is to have it.
+    pub(crate) fn end<R: Runtime>(
+        &mut self,
+        end: io::Result<()>,
+        context: &mut Context<'_>,
+        runtime: &R,
+        meter: &Meter,
+    ) -> Poll<io::Result<()>> {
+        let now = runtime.now();
+        let behind = self.ended.is_some_and(|ended| now.saturating_since(ended) < FAREWELL);
+        if !behind {
+            return Poll::Ready(end);
+        }
+        meter.ends();
+        self.end = Some((end, runtime.sleep_until(now.saturating_add(FAREWELL))));
+        self.poll_end(context).unwrap_or(Poll::Pending)
+    }
+
+    /// The end of the connection, where it is held back.
+    pub(crate) fn poll_end(&mut self, context: &mut Context<'_>) -> Option<Poll<io::Result<()>>> {
+        let (_, held) = self.end.as_mut()?;
+        if held.as_mut().poll(context).is_pending() {
+            return Some(Poll::Pending);
+        }
+        self.end.take().map(|(end, _)| Poll::Ready(end))
+    }
+}
