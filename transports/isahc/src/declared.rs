@@ -251,7 +251,8 @@ declare! {
         rows: [],
         instead: "a response of less than 300 that begins before the upload has ended is final as \
                   `LocalLimit`, unless the request says its length and the response is there as a \
-                  whole; one without a body comes when the upload has ended, or not at all",
+                  whole; one without a body, and over HTTP/2 one without a length, is over when the upload \
+                  is, or never",
         because: "isahc's `handler.rs`, `build_response`, takes the request's body from curl, and \
                   is called with the first byte of the response's",
         shown_by: "calls::an_upload_that_is_not_over_ends_with_its_response",
