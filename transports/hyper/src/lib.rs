@@ -39,9 +39,9 @@
 //!
 //! | requests in flight | 1 | 16 | 64 | goal |
 //! |---|---|---|---|---|
-//! | tokio, HTTP/1.1 | 1.27 | 1.25 | 1.25 | 1.35 |
+//! | tokio, HTTP/1.1 | 1.27 | 1.23 | 1.23 | 1.35 |
 //! | hyper-util, HTTP/1.1 | 1.69 | 1.69 | 1.70 | |
-//! | tokio, HTTP/2 | 1.12 | 1.07 | 1.07 | 1.15 |
+//! | tokio, HTTP/2 | 1.13 | 1.09 | 1.08 | 1.15 |
 //! | hyper-util, HTTP/2 | 1.15 | 1.19 | 1.19 | |
 //! | smol, HTTP/1.1 | 1.38 | | | 1.6 |
 //! | async-std, HTTP/1.1 | 1.57 to 1.8 | | | 1.6 |
@@ -69,13 +69,13 @@
 //!
 //! Requests a second on loopback, as parts of bare hyper's, where 0.92 is the goal. Client and server
 //! share one CPU, because on two the wake-ups between them are measured as well; even so, runs on a
-//! machine that others use differ by some 0.02:
+//! machine that others use differ by some 0.03:
 //!
 //! | requests in flight | 1 | 16 | 64 |
 //! |---|---|---|---|
-//! | tokio, HTTP/1.1 | 0.91 to 0.94 | 0.90 to 0.91 | 0.90 to 0.92 |
+//! | tokio, HTTP/1.1 | 0.91 to 0.94 | 0.89 to 0.91 | 0.87 to 0.92 |
 //! | hyper-util, HTTP/1.1 | 0.93 to 0.95 | 0.87 to 0.89 | 0.87 to 0.88 |
-//! | tokio, HTTP/2 | 0.95 | 0.91 to 0.92 | 0.90 to 0.92 |
+//! | tokio, HTTP/2 | 0.90 to 0.96 | 0.90 to 0.92 | 0.88 to 0.92 |
 //! | hyper-util, HTTP/2 | 0.96 to 0.98 | 0.86 to 0.89 | 0.85 to 0.89 |
 //!
 //! On two CPUs, with 16 and 64 in flight over HTTP/1.1, it is 0.82 to 0.87, and hyper-util's 0.80 to
@@ -85,10 +85,9 @@
 //! in the processor's first cache: bare hyper's task reads for all connections, then its callers run,
 //! then it writes for all, while here each request goes its whole way at once. Then come 45 locked
 //! instructions more than bare hyper's 97, and the client's five looks at the clock, at some 50 ns
-//! each in a virtual machine. To ask the system of each connection before it is used again was 0.05 to 0.1 of it; where
-//! others are in flight on one thread, tokio's reactor is asked instead, once for all of them
-//! ([`Runtime::reactor_turn`]). To ask nobody would be worth some 0.03 more, and lose requests that
-//! may not be sent again.
+//! each in a virtual machine. To ask the system of each connection before it is used again was 0.05
+//! to 0.1 of it; where others are in flight on one thread, tokio's reactor is asked instead, once for
+//! all of them ([`Runtime::reactor_turn`]).
 //!
 //! Architecture invariant: nothing here sends a request twice. What hyper hands back unsent is
 //! reported, and the engine decides (R-D-7).
