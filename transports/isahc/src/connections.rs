@@ -22,7 +22,6 @@ use self::slots::{Slots, State};
 use crate::handles::Maker;
 use crate::ledger::{Lane, Verdict};
 use crate::survey::Survey;
-use crate::uploads::Uploads;
 
 pub(crate) use self::lease::{Lease, Permit};
 
@@ -34,7 +33,6 @@ pub(crate) struct Connections {
     handles: Mutex<Handles>,
     slots: Arc<Slots>,
     survey: Arc<Survey>,
-    uploads: Arc<Uploads>,
 }
 
 #[derive(Debug, Default)]
@@ -45,13 +43,12 @@ struct Handles {
 
 impl Connections {
     pub(crate) fn new(maker: Maker, clock: ThreadClock) -> Arc<Self> {
-        let survey = Arc::new(Survey::new(clock.clone()));
-        let uploads = Arc::new(Uploads::new(Arc::clone(&survey)));
+        let survey = Arc::new(Survey::new());
         let slots = Slots::new(maker.settings().limits, clock);
         let observer = PoolObserver::new(maker.settings().observer.clone());
         Arc::new_cyclic(|this| {
             slots.sweep_for(this);
-            Self { maker, observer, handles: Mutex::default(), slots, survey, uploads }
+            Self { maker, observer, handles: Mutex::default(), slots, survey }
         })
     }
 
@@ -65,10 +62,6 @@ impl Connections {
 
     pub(crate) const fn survey(&self) -> &Arc<Survey> {
         &self.survey
-    }
-
-    pub(crate) const fn uploads(&self) -> &Arc<Uploads> {
-        &self.uploads
     }
 
     /// Waits for a slot, at most as long as the exchange allows.

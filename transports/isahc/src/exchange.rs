@@ -100,12 +100,11 @@ fn begin<'a>(
         lease.gone();
         return Err(TransportError::unsent(cutoff.kind()));
     }
-    let prepared = request::prepare(exchange, lease, protocol, clock);
+    let prepared = request::prepare(exchange, lease, (protocol, streams), clock);
     let (request, progress, source) = prepared.inspect_err(|_| lease.gone())?;
     let peer = (origin.port(), origin.scheme() == Scheme::Http);
     let standing = Standing::new(Arc::clone(survey), peer, timeouts.read, began);
-    let upload = (&progress, origin.port(), streams);
-    let backlog = || Backlog::new(connections.uploads(), upload, timeouts, began);
+    let backlog = || Backlog::new((&progress, origin.port()), timeouts, began);
     let backlog = progress.is_upload().then(backlog);
     let upload = progress.clone();
     let watch = Watch::new(clock.clone(), upload, timeouts, cutoff, standing, backlog, began);

@@ -55,7 +55,7 @@
 //! | `survey.rs` | what the system says of this process's sockets |
 //! | `standing.rs` | whether curl's connection stands |
 //! | `backlog.rs` | whether the server accepts an upload |
-//! | `uploads.rs` | what servers have accepted of all uploads |
+//! | `uploads.rs` | what servers have accepted of all the process's uploads |
 //! | `watch.rs` | when an exchange has been silent for too long |
 //! | `classify.rs` | from curl's codes to a kind and a delivery |
 //! | `declared.rs` | what is otherwise than the requirements say, as data |

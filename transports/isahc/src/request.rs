@@ -103,10 +103,11 @@ fn is_dots(segment: &str) -> bool {
 }
 
 /// The request with everything that curl is to know of it, and how far its body has come.
+/// `streams`: its connection may have others on it.
 pub(crate) fn prepare(
     exchange: Exchange,
     lease: &Lease,
-    protocol: Protocol,
+    (protocol, streams): (Protocol, bool),
     clock: &ThreadClock,
 ) -> Result<(Request<AsyncBody>, Progress, Option<Source>), TransportError> {
     let (head, body) = exchange.request.into_parts();
@@ -115,7 +116,8 @@ pub(crate) fn prepare(
     let h2 = protocol == Protocol::Http2PriorKnowledge;
     let always = h2 && !is_repeatable(&head.method);
     frame(&mut headers, &head.method, &body, always);
-    let (body, progress, source) = stream(body, always, clock);
+    let connection = (exchange.origin.port(), streams);
+    let (body, progress, source) = stream(body, always, connection, clock);
     let plain = head.uri.scheme_str() == Some("http");
     let mut builder = Request::builder().method(head.method).uri(head.uri);
     if let Some(all) = builder.headers_mut() {
@@ -172,12 +174,17 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &Body, streamed: bool) 
 }
 
 /// The body as curl reads it; `always`: also where it is empty.
-fn stream(body: Body, always: bool, clock: &ThreadClock) -> (AsyncBody, Progress, Option<Source>) {
+fn stream(
+    body: Body,
+    always: bool,
+    connection: (u16, bool),
+    clock: &ThreadClock,
+) -> (AsyncBody, Progress, Option<Source>) {
     if body.is_end_stream() && !always {
         return (AsyncBody::empty(), Progress::done(), None);
     }
     let length = body.size_hint().exact().filter(|length| *length > 0);
-    let (upload, progress, source) = Upload::new(body, clock.clone());
+    let (upload, progress, source) = Upload::new(body, connection, clock.clone());
     let body = match length {
         Some(length) => AsyncBody::from_reader_sized(upload, length),
         None => AsyncBody::from_reader(upload),

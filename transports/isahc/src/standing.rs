@@ -42,8 +42,9 @@ impl Standing {
     }
 
     /// Whether it certainly does not: nothing can have been sent then.
-    pub(crate) fn is_unconnected(&self, now: Timestamp) -> bool {
-        self.survey.peer(self.port, now).is_ok_and(|peer| peer.connecting && !peer.open)
+    pub(crate) fn is_unconnected(&self) -> bool {
+        let sighting = self.survey.peer(self.port, Duration::ZERO);
+        sighting.is_ok_and(|sighting| sighting.peer.connecting && !sighting.peer.open)
     }
 
     /// Looks, where it is time to.
@@ -52,13 +53,14 @@ impl Standing {
         if !self.plain || !due {
             return;
         }
-        match self.survey.peer(self.port, self.next).map(|peer| peer.stands()) {
+        let ago = now.saturating_since(self.next);
+        match self.survey.peer(self.port, ago).map(|sighting| sighting.peer.stands()) {
             Ok(true) => (self.since, self.deferred) = (Some(now), Timestamp::MAX),
             Ok(false) => {
                 self.next = now.saturating_add(now.saturating_since(self.began));
                 self.deferred = self.next;
             }
-            Err(Later(at)) => self.deferred = at,
+            Err(Later(wait)) => self.deferred = now.saturating_add(wait),
         }
     }
 

@@ -3,53 +3,68 @@
 //! Linux lists sockets with their state, which shows whether a connection stands (`standing.rs`),
 //! and with what waits in each of them for its peer to accept (`uploads.rs`).
 //!
-//! Such a list costs milliseconds on a machine with many sockets. So one is made for all requests
-//! that wait, and after it none for twenty times as long as it took.
+//! Such a list costs milliseconds on a machine with many sockets. So one is made for all requests of
+//! a transport that wait for their connections, and one for all uploads of the process, and after it
+//! none for twenty times as long as it took.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Instant;
 
-use redial_client::{Clock, ThreadClock};
-use redial_engine::Timestamp;
-
-/// What the system last said of its sockets, for all requests of a transport.
+/// What the system last said of its sockets, for all requests that share it.
+///
+/// Each transport has a clock of its own, which begins with it. So what is asked for and answered
+/// here are lengths of time.
 #[derive(Debug)]
 pub(crate) struct Survey {
-    clock: ThreadClock,
-    taken: Mutex<Taken>,
+    begun: AtomicU64,
+    taken: Mutex<Option<Taken>>,
 }
 
 /// The last survey.
 #[derive(Debug)]
 struct Taken {
+    number: u64,
     /// When it was begun.
-    at: Timestamp,
-    /// When the next may be.
-    next: Timestamp,
+    at: Instant,
+    /// For how long after that there is no other.
+    rest: Duration,
     peers: BTreeMap<u16, Peer>,
+}
+
+/// What a survey says of one port.
+#[derive(Clone, Debug)]
+pub(crate) struct Sighting {
+    /// The survey's: they are numbered from 1 as they begin.
+    pub(crate) number: u64,
+    /// When it was begun.
+    pub(crate) at: Instant,
+    pub(crate) peer: Peer,
 }
 
 /// How the connections to one port stand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// When that was.
-    pub(crate) at: Timestamp,
     established: bool,
     /// Whether one is being made.
     pub(crate) connecting: bool,
     /// Whether one was established, and may be half closed since.
     pub(crate) open: bool,
     /// How many bytes wait for the peer to accept them, by socket, where some do.
-    pub(crate) queues: BTreeMap<Inode, u64>,
+    pub(crate) queues: Queues,
 }
+
+/// By socket, how many bytes wait in it, where some do.
+pub(crate) type Queues = BTreeMap<Inode, u64>;
 
 /// What the system knows a socket by.
 pub(crate) type Inode = u64;
 
-/// The system is not asked just now; it may be at this time.
+/// The system is not asked just now; it may be in so long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Later(pub(crate) Timestamp);
+pub(crate) struct Later(pub(crate) Duration);
 
 /// The least time between two surveys.
 const PACE: Duration = Duration::from_millis(10);
@@ -58,30 +73,43 @@ const PACE: Duration = Duration::from_millis(10);
 const REST: u32 = 20;
 
 impl Survey {
-    pub(crate) const fn new(clock: ThreadClock) -> Self {
-        let (at, next) = (Timestamp::ORIGIN, Timestamp::ORIGIN);
-        Self { clock, taken: Mutex::new(Taken { at, next, peers: BTreeMap::new() }) }
+    pub(crate) const fn new() -> Self {
+        Self { begun: AtomicU64::new(0), taken: Mutex::new(None) }
     }
 
-    /// How this process's connections to that port stood at some time since `since`. Where the
-    /// system does not say, there are none.
-    pub(crate) fn peer(&self, port: u16, since: Timestamp) -> Result<Peer, Later> {
-        let now = self.clock.now();
+    /// How many have been begun: what has happened by now, those with higher numbers show.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
+    }
+
+    /// The number of one that begins now.
+    pub(crate) fn begin(&self) -> u64 {
+        self.begun.fetch_add(1, Ordering::SeqCst).saturating_add(1)
+    }
+
+    /// How this process's connections to that port stood at some time since `ago`. Where the system
+    /// does not say, there are none.
+    pub(crate) fn peer(&self, port: u16, ago: Duration) -> Result<Sighting, Later> {
+        let now = Instant::now();
         // Whoever finds another at it will have its answer.
-        let Ok(mut taken) = self.taken.try_lock() else {
-            return Err(Later(now.saturating_add(PACE)));
-        };
-        if taken.at < since {
-            if now < taken.next {
-                return Err(Later(taken.next));
-            }
-            let peers = system::peers();
-            let end = self.clock.now();
-            let rest = end.saturating_since(now).saturating_mul(REST).max(PACE);
-            *taken = Taken { at: now, next: end.saturating_add(rest), peers };
+        let Ok(mut taken) = self.taken.try_lock() else { return Err(Later(PACE)) };
+        let age = taken.as_ref().map(|taken| (now.saturating_duration_since(taken.at), taken.rest));
+        match age {
+            Some((age, _)) if age <= ago => {}
+            Some((age, rest)) if age < rest => return Err(Later(rest.saturating_sub(age))),
+            Some(_) | None => *taken = None,
         }
+        let taken = taken.get_or_insert_with(|| self.take(now));
         let peer = taken.peers.get(&port).cloned().unwrap_or_default();
-        Ok(Peer { at: taken.at, ..peer })
+        Ok(Sighting { number: taken.number, at: taken.at, peer })
+    }
+
+    fn take(&self, at: Instant) -> Taken {
+        let number = self.begin();
+        let peers = system::peers();
+        let took = at.elapsed();
+        let rest = took.saturating_add(took.saturating_mul(REST).max(PACE));
+        Taken { number, at, rest, peers }
     }
 }
 
@@ -169,33 +197,26 @@ mod system {
 #[cfg(test)]
 #[cfg(target_os = "linux")]
 mod tests {
+    use core::time::Duration;
     use std::io::Write as _;
     use std::net::{TcpListener, TcpStream};
     use std::thread;
 
-    use redial_client::{Clock, ThreadClock};
-    use redial_engine::Timestamp;
-
     use super::{Later, Peer, Survey};
-
-    fn survey() -> Survey {
-        Survey::new(ThreadClock::start().unwrap())
-    }
 
     /// What a survey says that is taken after now.
     fn peer(survey: &Survey, port: u16) -> Peer {
-        let now = survey.clock.now();
         loop {
-            match survey.peer(port, now) {
-                Ok(peer) => return peer,
-                Err(Later(at)) => thread::sleep(at.saturating_since(survey.clock.now())),
+            match survey.peer(port, Duration::ZERO) {
+                Ok(sighting) => return sighting.peer,
+                Err(Later(wait)) => thread::sleep(wait),
             }
         }
     }
 
     #[test]
     fn a_connection_stands_while_it_is_open() {
-        let survey = survey();
+        let survey = Survey::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         assert!(!peer(&survey, address.port()).stands());
@@ -207,7 +228,7 @@ mod tests {
 
     #[test]
     fn what_nobody_reads_is_queued_in_its_socket() {
-        let survey = survey();
+        let survey = Survey::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let mut sockets = [(); 2].map(|()| TcpStream::connect(address).unwrap());
@@ -223,13 +244,14 @@ mod tests {
 
     #[test]
     fn requests_share_what_was_looked_up_since_they_wait() {
-        let survey = survey();
+        let survey = Survey::new();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         assert!(!peer(&survey, port).stands());
         let _socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         // Who asks for no more than what the last survey has seen gets just that.
-        assert!(!survey.peer(port, Timestamp::ORIGIN).unwrap().stands());
-        assert!(matches!(survey.peer(port, survey.clock.now()), Err(Later(_))));
+        let first = survey.peer(port, Duration::MAX).unwrap();
+        assert!(first.number == 1 && !first.peer.stands());
+        assert!(matches!(survey.peer(port, Duration::ZERO), Err(Later(_))));
     }
 }

@@ -13,6 +13,8 @@ use http_body::Body as _;
 use redial_client::{Body, BodyError, Clock, ThreadClock};
 use redial_engine::Timestamp;
 
+use crate::uploads::{Entry, UPLOADS};
+
 /// How far a request body has been read by curl. Cheap where there is none.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress(Option<Arc<Shared>>);
@@ -39,8 +41,6 @@ struct State {
     failed: bool,
     failure: Option<BodyError>,
     cancelled: bool,
-    /// Whether curl has let go of it.
-    released: bool,
     /// Whether the server is told how long it is.
     sized: bool,
 }
@@ -100,11 +100,6 @@ impl Progress {
         }
     }
 
-    /// Whether curl has let go of the body.
-    pub(crate) fn is_released(&self) -> bool {
-        self.0.as_ref().is_none_or(|shared| shared.lock().released)
-    }
-
     /// Whether there is a body.
     pub(crate) const fn is_upload(&self) -> bool {
         self.0.is_some()
@@ -152,11 +147,18 @@ impl Shared {
 pub(crate) struct Upload {
     progress: Arc<Shared>,
     clock: ThreadClock,
+    /// Held for as long as curl has the body.
+    _entry: Entry,
 }
 
 impl Upload {
-    /// The body; how far it is; and where it comes from, unless that is memory.
-    pub(crate) fn new(body: Body, clock: ThreadClock) -> (Self, Progress, Option<Source>) {
+    /// The body; how far it is; and where it comes from, unless that is memory. `connection`: the
+    /// server's port, and whether there may be others on it.
+    pub(crate) fn new(
+        body: Body,
+        connection: (u16, bool),
+        clock: ThreadClock,
+    ) -> (Self, Progress, Option<Source>) {
         let bytes = body.as_bytes().cloned();
         let state = State {
             sized: body.size_hint().exact().is_some(),
@@ -165,12 +167,14 @@ impl Upload {
             ..State::default()
         };
         let source = (!state.at_end).then_some(body);
-        let progress = Arc::new(Shared(Mutex::new(state)));
+        let shared = Arc::new(Shared(Mutex::new(state)));
         let source = source.map(|body| {
-            let (progress, clock) = (Arc::clone(&progress), clock.clone());
+            let (progress, clock) = (Arc::clone(&shared), clock.clone());
             Source { body, progress, clock }
         });
-        (Self { progress: Arc::clone(&progress), clock }, Progress(Some(progress)), source)
+        let progress = Progress(Some(Arc::clone(&shared)));
+        let entry = UPLOADS.enter(connection, &progress);
+        (Self { progress: shared, clock, _entry: entry }, progress, source)
     }
 }
 
@@ -216,8 +220,7 @@ impl AsyncRead for Upload {
 impl Drop for Upload {
     /// Nobody will ask for more, even where there would be.
     fn drop(&mut self) {
-        let mut state = self.progress.lock();
-        (state.done, state.released) = (true, true);
+        self.progress.lock().done = true;
     }
 }
 

@@ -5,26 +5,34 @@
 //! uploads to one port of the servers' are counted together: no upload gives back what it was rid
 //! of, so that where the sum does not grow, none of them moves. While some move, nothing is known
 //! of the others, and they have curl's own limit.
+//!
+//! The system's list has the sockets of the whole process. So the uploads of all transports are
+//! counted, or what waits in the sockets of one would be taken for another's.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use redial_engine::Timestamp;
-
-use crate::survey::{Inode, Later, Survey};
+use crate::survey::{Later, Queues, Sighting, Survey};
 use crate::upload::Progress;
 
-/// The uploads of a transport.
+/// Those of the process.
+pub(crate) static UPLOADS: Uploads = Uploads::new();
+
+/// What the last survey shows is of no use: the next may be.
+const SOON: Later = Later(Duration::ZERO);
+
+/// The uploads that curl has.
 #[derive(Debug)]
 pub(crate) struct Uploads {
-    survey: Arc<Survey>,
+    survey: Survey,
     /// By the ports of their servers.
     groups: Mutex<BTreeMap<u16, Group>>,
 }
 
 /// How it is with one upload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Seen {
     /// Whether some of it certainly waits in its socket.
     pub(crate) waits: bool,
@@ -34,38 +42,67 @@ pub(crate) struct Seen {
     pub(crate) still: Duration,
 }
 
+/// An upload's place among those that are counted, for as long as curl has it.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    uploads: &'static Uploads,
+    port: u16,
+    upload: Progress,
+}
+
 impl Uploads {
-    pub(crate) const fn new(survey: Arc<Survey>) -> Self {
-        Self { survey, groups: Mutex::new(BTreeMap::new()) }
+    const fn new() -> Self {
+        Self { survey: Survey::new(), groups: Mutex::new(BTreeMap::new()) }
     }
 
-    /// Counts one more, whose connection may have others on it, or may not.
-    pub(crate) fn add(&self, port: u16, upload: &Progress, shares: bool) {
+    /// Counts one more to this port of the server's, whose connection may have others on it, or may
+    /// not.
+    pub(crate) fn enter(&'static self, (port, shares): (u16, bool), upload: &Progress) -> Entry {
         let mut groups = self.groups();
-        groups.retain(|_, group| group.is_under_way());
-        groups.entry(port).or_default().members.push(Member::new(upload.clone(), shares));
+        let group = groups.entry(port).or_default();
+        group.changed = self.survey.begun();
+        group.members.push(Member::new(upload.clone(), shares));
+        Entry { uploads: self, port, upload: upload.clone() }
     }
 
-    /// How it is with that upload, at some time since `since`, or earlier where it was seen to be
+    fn leave(&self, port: u16, upload: &Progress) {
+        let mut groups = self.groups();
+        let Some(group) = groups.get_mut(&port) else { return };
+        group.changed = self.survey.begun();
+        let left = group.leave(upload);
+        if group.members.is_empty() {
+            groups.remove(&port);
+        }
+        // With it may go a body, and code of its owner's run: not under the lock.
+        drop((groups, left));
+    }
+
+    /// How it is with that upload, at some time since `ago`, or earlier where it was seen to be
     /// still for as long as `enough`.
     pub(crate) fn look(
         &self,
         (port, upload): (u16, &Progress),
-        since: Timestamp,
+        ago: Duration,
         enough: Duration,
-    ) -> Result<Option<Seen>, Later> {
-        let seen = |groups: &BTreeMap<u16, Group>| groups.get(&port)?.seen(upload);
+    ) -> Result<Seen, Later> {
         // What is still leaves together: the first to leave is for the others a change, after
         // which they would have to be watched anew.
-        if let Some(seen) = seen(&self.groups()).filter(|seen| seen.waits && seen.still >= enough) {
-            return Ok(Some(seen));
+        let before = self.seen(port, upload);
+        if before.is_ok_and(|seen| seen.waits && seen.still >= enough) {
+            return before;
         }
-        let peer = self.survey.peer(port, since)?;
-        let mut groups = self.groups();
-        if let Some(group) = groups.get_mut(&port) {
-            group.update(peer.at, peer.queues);
+        let Sighting { number, at, peer } = self.survey.peer(port, ago)?;
+        if let Some(group) = self.groups().get_mut(&port) {
+            group.update(number, at, peer.queues)?;
         }
-        Ok(seen(&groups))
+        self.seen(port, upload)
+    }
+
+    /// How it was with that upload when it was last looked at.
+    fn seen(&self, port: u16, upload: &Progress) -> Result<Seen, Later> {
+        let groups = self.groups();
+        // What curl has let go of waits no more.
+        groups.get(&port).map_or(Ok(Seen::default()), |group| group.seen(upload))
     }
 
     fn groups(&self) -> MutexGuard<'_, BTreeMap<u16, Group>> {
@@ -73,17 +110,34 @@ impl Uploads {
     }
 }
 
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.uploads.leave(self.port, &self.upload);
+    }
+}
+
 /// The uploads to one port.
 #[derive(Debug, Default)]
 struct Group {
     members: Vec<Member>,
-    /// When it was last looked at, and what waited then.
-    at: Timestamp,
-    queues: BTreeMap<Inode, u64>,
+    /// How many surveys had been begun when a member last came or left.
+    changed: u64,
+    /// What the last survey that counts has shown.
+    last: Option<Shown>,
     /// How much has been accepted since some time, and the most that it was: while curl sends what
     /// it holds to nobody, that is less.
     accepted: i128,
     most: i128,
+}
+
+/// What a survey has shown of a group.
+#[derive(Debug)]
+struct Shown {
+    number: u64,
+    at: Instant,
+    queues: Queues,
+    /// Whether each member has a socket in which something waits.
+    all_wait: bool,
 }
 
 #[derive(Debug)]
@@ -93,7 +147,7 @@ struct Member {
     /// How much curl had taken when that was last looked at.
     taken: u64,
     /// Since when it is known to be still; `None` before it has been looked at.
-    since: Option<Timestamp>,
+    since: Option<Instant>,
 }
 
 impl Member {
@@ -103,26 +157,24 @@ impl Member {
 }
 
 impl Group {
-    fn is_under_way(&self) -> bool {
-        self.members.iter().any(|member| !member.upload.is_released())
+    fn seen(&self, upload: &Progress) -> Result<Seen, Later> {
+        let Some(member) = self.members.iter().find(|member| member.upload.is(upload)) else {
+            return Ok(Seen::default());
+        };
+        let (Some(shown), Some(since)) = (&self.last, member.since) else { return Err(SOON) };
+        let still = shown.at.saturating_duration_since(since);
+        Ok(Seen { waits: shown.all_wait, any_waits: !shown.queues.is_empty(), still })
     }
 
-    fn seen(&self, upload: &Progress) -> Option<Seen> {
-        let member = self.members.iter().find(|member| member.upload.is(upload))?;
-        Some(Seen {
-            // Each that waits has a socket of its own, or they are fewer than the members.
-            waits: self.queues.len() >= self.members.len(),
-            any_waits: !self.queues.is_empty(),
-            still: self.at.saturating_since(member.since?),
-        })
-    }
-
-    /// Takes what waited at that time.
-    fn update(&mut self, at: Timestamp, queues: BTreeMap<Inode, u64>) {
-        if at <= self.at {
-            return;
+    /// Takes what a survey shows, unless a member has come or left since it was begun: its socket
+    /// may be there without it, or it without its socket.
+    fn update(&mut self, number: u64, at: Instant, queues: Queues) -> Result<(), Later> {
+        if self.last.as_ref().is_some_and(|last| number <= last.number) {
+            return Ok(());
         }
-        self.leave();
+        if number <= self.changed {
+            return Err(SOON);
+        }
         let still = self.is_still(&queues);
         for member in &mut self.members {
             let stand = member.upload.stand();
@@ -131,21 +183,23 @@ impl Group {
             let since = member.since.filter(|_| still && !stand.source_pending);
             member.since = Some(since.unwrap_or(at));
         }
-        (self.at, self.queues) = (at, queues);
+        // Each that waits has a socket of its own, or they are fewer than the members.
+        let all_wait = queues.len() >= self.members.len();
+        self.last = Some(Shown { number, at, queues, all_wait });
+        Ok(())
     }
 
-    /// Forgets those that curl has let go of, and with them how much of it all curl holds.
-    fn leave(&mut self) {
-        let before = self.members.len();
-        self.members.retain(|member| !member.upload.is_released());
-        if self.members.len() < before {
-            self.most = self.accepted;
-        }
+    /// Forgets one that curl has let go of, and with it how much of it all curl holds.
+    fn leave(&mut self, upload: &Progress) -> Option<Member> {
+        let place = self.members.iter().position(|member| member.upload.is(upload))?;
+        self.most = self.accepted;
+        Some(self.members.swap_remove(place))
     }
 
     /// Whether nothing has been accepted since the last look of what waited then and waits now.
-    fn is_still(&mut self, queues: &BTreeMap<Inode, u64>) -> bool {
-        let kept = queues.iter().filter_map(|(socket, now)| Some((self.queues.get(socket)?, now)));
+    fn is_still(&mut self, queues: &Queues) -> bool {
+        let before = |socket| self.last.as_ref()?.queues.get(socket);
+        let kept = queues.iter().filter_map(|(socket, now)| Some((before(socket)?, now)));
         let (kept, grown) = kept.fold((0_usize, 0_i128), |(kept, grown), (before, now)| {
             (kept + 1, grown + i128::from(*now) - i128::from(*before))
         });
@@ -158,5 +212,133 @@ impl Group {
         let still = kept >= known && self.accepted <= self.most;
         self.most = if still { self.most } else { self.accepted };
         still
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::pin::Pin;
+    use core::task::{Context, Poll, Waker};
+    use core::time::Duration;
+    use std::time::Instant;
+
+    use futures_io::AsyncRead;
+    use redial_client::{Body, ThreadClock};
+
+    use super::{Entry, Queues, Seen, Uploads};
+    use crate::survey::Later;
+    use crate::upload::{Progress, Upload};
+
+    /// Nobody's port, to which no upload of the other tests goes.
+    const PORT: u16 = 1;
+
+    /// An upload, of which a test takes what curl would.
+    struct Curl {
+        body: Upload,
+        progress: Progress,
+        _entry: Entry,
+    }
+
+    /// Uploads, and a system that says what a test has it say.
+    struct Scene {
+        uploads: &'static Uploads,
+        clock: ThreadClock,
+        began: Instant,
+    }
+
+    impl Scene {
+        fn new(uploads: &'static Uploads) -> Self {
+            Self { uploads, clock: ThreadClock::start().unwrap(), began: Instant::now() }
+        }
+
+        fn enter(&self) -> Curl {
+            let body = Body::from(vec![b'x'; 1000]);
+            let (body, progress, _) = Upload::new(body, (PORT, false), self.clock.clone());
+            let entry = self.uploads.enter((PORT, false), &progress);
+            Curl { body, progress, _entry: entry }
+        }
+
+        /// What a survey shows, `second` seconds after the start.
+        fn shows(&self, number: u64, second: u64, queues: &[(u64, u64)]) -> Result<(), Later> {
+            let at = self.began + Duration::from_secs(second);
+            let queues: Queues = queues.iter().copied().collect();
+            self.uploads.groups().get_mut(&PORT).unwrap().update(number, at, queues)
+        }
+
+        fn look(&self, second: u64, queues: &[(u64, u64)]) {
+            self.shows(self.uploads.survey.begin(), second, queues).unwrap();
+        }
+
+        /// Whether all of an upload waits, and for how many seconds nothing was accepted.
+        fn seen(&self, curl: &Curl) -> Option<(bool, u64)> {
+            let seen = self.uploads.seen(PORT, &curl.progress).ok();
+            seen.map(|Seen { waits, still, .. }| (waits, still.as_secs()))
+        }
+    }
+
+    impl Curl {
+        fn takes(&mut self, count: usize) {
+            let mut buffer = vec![0; count];
+            let mut context = Context::from_waker(Waker::noop());
+            let read = Pin::new(&mut self.body).poll_read(&mut context, &mut buffer);
+            assert!(matches!(read, Poll::Ready(Ok(length)) if length == count));
+        }
+    }
+
+    #[test]
+    fn uploads_are_still_while_all_that_is_taken_of_them_waits() {
+        static UPLOADS: Uploads = Uploads::new();
+        let scene = Scene::new(&UPLOADS);
+        let (mut one, other) = (scene.enter(), scene.enter());
+        assert_eq!(scene.seen(&one), None, "nobody has looked");
+        scene.look(1, &[(7, 100), (8, 100)]);
+        assert_eq!(scene.seen(&one), Some((true, 0)));
+        scene.look(2, &[(7, 100), (8, 100)]);
+        assert_eq!(scene.seen(&other), Some((true, 1)));
+        // The system takes some more, and the server nothing.
+        one.takes(50);
+        scene.look(3, &[(7, 150), (8, 100)]);
+        assert_eq!(scene.seen(&one), Some((true, 2)));
+        // Either may be the one of which the server has accepted something.
+        scene.look(4, &[(7, 150), (8, 99)]);
+        assert_eq!((scene.seen(&one), scene.seen(&other)), (Some((true, 0)), Some((true, 0))));
+        // Whose this is, nobody knows.
+        scene.look(5, &[(8, 99)]);
+        assert_eq!((scene.seen(&one), scene.seen(&other)), (Some((false, 0)), Some((false, 0))));
+    }
+
+    #[test]
+    fn a_survey_during_which_an_upload_came_or_left_says_nothing() {
+        static UPLOADS: Uploads = Uploads::new();
+        let scene = Scene::new(&UPLOADS);
+        let (stuck, waiting) = (scene.enter(), scene.enter());
+        scene.look(1, &[(7, 100)]);
+        scene.look(2, &[(7, 100)]);
+        assert_eq!(scene.seen(&waiting), Some((false, 0)), "one of both has been accepted");
+        // The list still has the socket of the one that leaves.
+        let survey = UPLOADS.survey.begin();
+        drop(stuck);
+        assert!(scene.shows(survey, 3, &[(7, 100)]).is_err());
+        assert_eq!(scene.seen(&waiting), Some((false, 0)));
+        // And one that comes is not in the list yet.
+        let survey = UPLOADS.survey.begin();
+        let another = scene.enter();
+        assert!(scene.shows(survey, 4, &[]).is_err());
+        scene.look(5, &[]);
+        assert_eq!(
+            (scene.seen(&waiting), scene.seen(&another)),
+            (Some((false, 0)), Some((false, 0)))
+        );
+    }
+
+    #[test]
+    fn an_upload_is_forgotten_when_curl_lets_go_of_it() {
+        static UPLOADS: Uploads = Uploads::new();
+        let scene = Scene::new(&UPLOADS);
+        let (one, other) = (scene.enter(), scene.enter());
+        drop(one);
+        assert_eq!(UPLOADS.groups()[&PORT].members.len(), 1);
+        drop(other);
+        assert!(UPLOADS.groups().is_empty());
     }
 }

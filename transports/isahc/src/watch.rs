@@ -79,9 +79,7 @@ impl Watch {
 
     /// Whether nothing can have been sent, because no connection stands yet.
     pub(crate) fn is_unconnected(&self) -> bool {
-        !self.answered
-            && self.upload.stand().asked.is_none()
-            && self.standing.is_unconnected(self.clock.now())
+        !self.answered && self.upload.stand().asked.is_none() && self.standing.is_unconnected()
     }
 
     /// Which timeout it is that curl's own limits stand in for.

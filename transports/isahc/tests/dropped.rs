@@ -18,6 +18,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
+use bytes::Bytes;
 use common::{
     ONE, SOON, always, block_on, client, client_of, finish, limited, ok, replies, silent, spawn,
     timeouts, until,
@@ -106,6 +107,30 @@ fn a_dropped_waiter_leaves_the_queue() {
     let log = finish(server);
     let targets: Vec<_> = log.requests().iter().map(|request| request.target.as_str()).collect();
     assert_eq!(targets, ["/1", "/3"]);
+}
+
+/// What is known of uploads that are over goes with them, also where others to the same port never
+/// leave off.
+#[test]
+fn an_upload_that_is_over_is_let_go_of_while_others_are_under_way() {
+    let stuck = Step::Stall { at_most: SOON };
+    let script = Script::requests(vec![vec![stuck]]).otherwise(vec![ok().step()]);
+    let server = FaultServer::start(script).unwrap();
+    let client = client();
+    let under_way = {
+        // Nothing is looked at within so long a time.
+        let limits = timeouts(Duration::from_secs(3600));
+        let call = client.put(server.url("/")).timeouts(limits).body("stuck");
+        smol::spawn(call.send())
+    };
+    until(|| server.log().requests().len() == 1);
+    let lent: Arc<[u8]> = Arc::from(*b"lent");
+    for _ in 0..10 {
+        let body = Bytes::from_owner(Arc::clone(&lent));
+        block_on(client.put(server.url("/")).body(body).send()).unwrap();
+    }
+    until(|| Arc::strong_count(&lent) == 1);
+    assert!(!under_way.is_finished());
 }
 
 /// Whoever drops what, and in which order, no thread waits for itself.

@@ -16,7 +16,7 @@ use core::time::Duration;
 use std::net::TcpStream;
 use std::time::Instant;
 
-use common::{SOON, always, block_on, ok, silent, timeouts};
+use common::{SOON, always, block_on, ok, silent, timeouts, until};
 use http::{Method, Request};
 use http_body_util::BodyExt;
 use redial_client::{Body, Exchange, Timeouts, Transport, TransportError};
@@ -134,7 +134,8 @@ fn a_server_that_accepts_nothing_trips_the_write_timeout_whatever_the_system_tak
     assert!(took >= Duration::from_secs(2) && took < Duration::from_secs(20), "{took:?}");
 }
 
-/// R-T-3: so it is for many at once, and for one beside another that moves, when that has ended.
+/// R-T-3: so it is for many at once, and for one beside another that moves, when that has ended,
+/// whichever transport they are of.
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "elsewhere nobody says what waits in a socket")]
 fn uploads_that_a_server_accepts_nothing_of_end_together() {
@@ -145,10 +146,11 @@ fn uploads_that_a_server_accepts_nothing_of_end_together() {
         let server = FaultServer::start(Script::connections(scripts)).unwrap();
         let mut limits = timeouts(Duration::from_secs(60));
         limits.write = Duration::from_secs(2);
-        let client = redial_isahc::client().timeouts(limits).build().unwrap();
+        let client = || redial_isahc::client().timeouts(limits).build().unwrap();
+        let clients = [client(), client()];
         let began = Instant::now();
         let url = server.url("/");
-        let calls = (0..count).map(|_| {
+        let calls = clients.iter().cycle().take(count).map(|client| {
             let call = client.put(&url).body(vec![b'x'; 3_000_000]).max_attempts(NonZeroU32::MIN);
             smol::spawn(async move {
                 let end = call.send().await.map_err(|error| error.failure().unwrap().kind);
@@ -164,6 +166,25 @@ fn uploads_that_a_server_accepts_nothing_of_end_together() {
             assert!(*took < Duration::from_secs(20), "{ends:?}");
         }
     }
+}
+
+/// R-T-3: what waits in the socket of one transport's upload is not taken for another's.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "elsewhere nobody says what waits in a socket")]
+fn an_upload_that_waits_for_its_answer_is_not_taken_for_a_stuck_one_of_another_transport() {
+    let stuck = vec![Step::Stall { at_most: Duration::from_secs(60) }];
+    let late = vec![Step::ReadRequest, Step::Pause(Duration::from_secs(4)), ok().step()];
+    let server = FaultServer::start(Script::connections(vec![stuck, late])).unwrap();
+    let stuck = {
+        let client = redial_isahc::client().timeouts(timeouts(Duration::from_secs(60)));
+        let call = client.build().unwrap().put(server.url("/")).body(vec![b'x'; 3_000_000]);
+        smol::spawn(async move { call.send().await.map(|response| response.status()) })
+    };
+    until(|| server.log().connections().len() == 1);
+    let mut limits = timeouts(Duration::from_secs(60));
+    limits.write = Duration::from_secs(1);
+    assert_eq!(send(&server.url("/"), 3_000, limits).unwrap(), 200);
+    drop(stuck);
 }
 
 /// R-T-2: no answer is to be expected while a part of the upload waits in the system.
