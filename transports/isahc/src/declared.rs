@@ -238,6 +238,17 @@ declare! {
         shown_by: "timeouts::uploads_that_a_server_accepts_nothing_of_end_together",
     }
     {
+        requirements: ["R-T-2", "R-T-3"],
+        rows: [],
+        instead: "an upload whose answer takes longer than the write timeout ends by that while \
+                  other sockets of the process than isahc's, at least as many to the same port as \
+                  there are uploads, hold more than 16 KiB each of which nothing is accepted; and \
+                  of an upload 16 KiB or less may wait unseen, as if they had been accepted",
+        because: "which socket is whose neither isahc nor Linux says, and where a network is gone, \
+                  the head of a request without a body waits in its socket too",
+        shown_by: "timeouts::what_waits_in_a_socket_of_others_may_be_taken_for_an_upload",
+    }
+    {
         requirements: ["R-X-4"],
         rows: [],
         instead: "over HTTP/2, a response of no known length that is reset without an error is \

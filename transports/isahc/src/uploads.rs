@@ -7,7 +7,9 @@
 //! of the others, and they have curl's own limit.
 //!
 //! The system's list has the sockets of the whole process. So the uploads of all transports are
-//! counted, or what waits in the sockets of one would be taken for another's.
+//! counted, or what waits in the sockets of one would be taken for another's. What is as little as
+//! the head of a request counts for nothing: where a network is gone, a request without a body
+//! waits in its socket too.
 
 use core::time::Duration;
 use std::collections::BTreeMap;
@@ -19,6 +21,9 @@ use crate::upload::Progress;
 
 /// Those of the process.
 pub(crate) static UPLOADS: Uploads = Uploads::new();
+
+/// What waits in a socket may be the head of a request, unless it is more than this.
+const HEAD: u64 = 16 * 1024;
 
 /// What the last survey shows is of no use: the next may be.
 const SOON: Later = Later(Duration::ZERO);
@@ -168,13 +173,14 @@ impl Group {
 
     /// Takes what a survey shows, unless a member has come or left since it was begun: its socket
     /// may be there without it, or it without its socket.
-    fn update(&mut self, number: u64, at: Instant, queues: Queues) -> Result<(), Later> {
+    fn update(&mut self, number: u64, at: Instant, mut queues: Queues) -> Result<(), Later> {
         if self.last.as_ref().is_some_and(|last| number <= last.number) {
             return Ok(());
         }
         if number <= self.changed {
             return Err(SOON);
         }
+        queues.retain(|_, queued| *queued > HEAD);
         let still = self.is_still(&queues);
         for member in &mut self.members {
             let stand = member.upload.stand();
@@ -252,16 +258,16 @@ mod tests {
         }
 
         fn enter(&self) -> Curl {
-            let body = Body::from(vec![b'x'; 1000]);
+            let body = Body::from(vec![b'x'; 1_000_000]);
             let (body, progress, _) = Upload::new(body, (PORT, false), self.clock.clone());
             let entry = self.uploads.enter((PORT, false), &progress);
             Curl { body, progress, _entry: entry }
         }
 
-        /// What a survey shows, `second` seconds after the start.
+        /// What a survey shows, `second` seconds after the start: so many KiB by socket.
         fn shows(&self, number: u64, second: u64, queues: &[(u64, u64)]) -> Result<(), Later> {
             let at = self.began + Duration::from_secs(second);
-            let queues: Queues = queues.iter().copied().collect();
+            let queues: Queues = queues.iter().map(|(socket, kib)| (*socket, kib * 1024)).collect();
             self.uploads.groups().get_mut(&PORT).unwrap().update(number, at, queues)
         }
 
@@ -277,11 +283,11 @@ mod tests {
     }
 
     impl Curl {
-        fn takes(&mut self, count: usize) {
-            let mut buffer = vec![0; count];
+        fn takes(&mut self, kib: usize) {
+            let mut buffer = vec![0; kib * 1024];
             let mut context = Context::from_waker(Waker::noop());
             let read = Pin::new(&mut self.body).poll_read(&mut context, &mut buffer);
-            assert!(matches!(read, Poll::Ready(Ok(length)) if length == count));
+            assert!(matches!(read, Poll::Ready(Ok(length)) if length == buffer.len()));
         }
     }
 
@@ -329,6 +335,18 @@ mod tests {
             (scene.seen(&waiting), scene.seen(&another)),
             (Some((false, 0)), Some((false, 0)))
         );
+    }
+
+    #[test]
+    fn what_may_be_the_head_of_a_request_is_no_upload() {
+        static UPLOADS: Uploads = Uploads::new();
+        let scene = Scene::new(&UPLOADS);
+        let upload = scene.enter();
+        scene.look(1, &[(7, 16)]);
+        scene.look(2, &[(7, 16)]);
+        assert_eq!(scene.seen(&upload), Some((false, 0)));
+        scene.look(3, &[(7, 17)]);
+        assert_eq!(scene.seen(&upload), Some((true, 0)));
     }
 
     #[test]

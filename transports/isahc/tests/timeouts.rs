@@ -13,6 +13,7 @@ mod common;
 use core::net::SocketAddr;
 use core::num::NonZeroU32;
 use core::time::Duration;
+use std::io::Write as _;
 use std::net::TcpStream;
 use std::time::Instant;
 
@@ -172,19 +173,40 @@ fn uploads_that_a_server_accepts_nothing_of_end_together() {
 #[test]
 #[cfg_attr(not(target_os = "linux"), ignore = "elsewhere nobody says what waits in a socket")]
 fn an_upload_that_waits_for_its_answer_is_not_taken_for_a_stuck_one_of_another_transport() {
-    let stuck = vec![Step::Stall { at_most: Duration::from_secs(60) }];
-    let late = vec![Step::ReadRequest, Step::Pause(Duration::from_secs(4)), ok().step()];
-    let server = FaultServer::start(Script::connections(vec![stuck, late])).unwrap();
+    let server = stuck_and_late(Duration::from_secs(4));
     let stuck = {
         let client = redial_isahc::client().timeouts(timeouts(Duration::from_secs(60)));
         let call = client.build().unwrap().put(server.url("/")).body(vec![b'x'; 3_000_000]);
         smol::spawn(async move { call.send().await.map(|response| response.status()) })
     };
     until(|| server.log().connections().len() == 1);
+    assert_eq!(send_small(&server).unwrap(), 200);
+    drop(stuck);
+}
+
+/// R-T-3, as it is declared: but what waits in a socket that is not isahc's is.
+#[test]
+#[cfg_attr(not(target_os = "linux"), ignore = "elsewhere nobody says what waits in a socket")]
+fn what_waits_in_a_socket_of_others_may_be_taken_for_an_upload() {
+    let server = stuck_and_late(Duration::from_secs(30));
+    let mut others = TcpStream::connect(server.address()).unwrap();
+    others.set_write_timeout(Some(SHORT)).unwrap();
+    while others.write(&[b'x'; 65536]).is_ok() {}
+    assert_eq!(send_small(&server).unwrap_err().failure().kind, FailureKind::WriteTimeout);
+}
+
+/// A server that accepts nothing of what comes first, and takes its time to answer what comes next.
+fn stuck_and_late(pause: Duration) -> FaultServer {
+    let stuck = vec![Step::Stall { at_most: Duration::from_secs(60) }];
+    let late = vec![Step::ReadRequest, Step::Pause(pause), ok().step()];
+    FaultServer::start(Script::connections(vec![stuck, late])).unwrap()
+}
+
+/// Sends what no server keeps waiting, with a write timeout that is shorter than its answer takes.
+fn send_small(server: &FaultServer) -> Result<u16, TransportError> {
     let mut limits = timeouts(Duration::from_secs(60));
     limits.write = Duration::from_secs(1);
-    assert_eq!(send(&server.url("/"), 3_000, limits).unwrap(), 200);
-    drop(stuck);
+    send(&server.url("/"), 3_000, limits)
 }
 
 /// R-T-2: no answer is to be expected while a part of the upload waits in the system.
