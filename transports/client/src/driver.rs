@@ -1,8 +1,8 @@
 //! The one async loop: it carries out what the engine says, and decides nothing.
 
-use core::future::poll_fn;
+use core::future::{Future, poll_fn, ready};
 use core::pin::pin;
-use core::task::Poll;
+use core::task::{Context, Poll};
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
@@ -23,7 +23,7 @@ use crate::history::{AttemptRecord, History, Wait};
 use crate::observe::Watch;
 use crate::origin::Origin;
 use crate::reading::{read_all, read_into, read_some};
-use crate::transport::{Answer, Exchange, ResponseBody, Timeouts, TransportError};
+use crate::transport::{Answer, BoxFuture, Exchange, ResponseBody, Timeouts, TransportError};
 use crate::upstreams::lock;
 
 /// How much of a response is read that will be retried, and how long that may take, so that its
@@ -48,6 +48,48 @@ pub(crate) struct Job<'a> {
     pub(crate) body: &'a Body,
     pub(crate) timeouts: Timeouts,
     pub(crate) reading: Reading,
+}
+
+impl<'a> Job<'a> {
+    /// Hands the request to the transport, beside what tells how its body fares.
+    ///
+    /// Not part of the future of an attempt, in which all of this would have its place until the
+    /// end.
+    fn begin(
+        &'a self,
+        attempt: &Token<'a>,
+        now: Timestamp,
+        context: &mut Context<'_>,
+    ) -> (Sending<'a>, Option<Arc<Feed>>) {
+        let Some(body) = self.body.again() else {
+            return (unsent(TransportError::unsent(FailureKind::BodySpent)), None);
+        };
+        let again = redial_engine::planted!(EmptyBodyAgain) && attempt.number().get() > 1;
+        let mut body = if again { Body::empty() } else { body };
+        let feed = body.feed();
+        if body.seems_empty()
+            && let Err(error) = body.settle(context)
+        {
+            let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
+            return (unsent(TransportError::with_source(failure, error)), feed);
+        }
+        // Filled in where it is: it is large, and every move is a copy.
+        let mut exchange = Exchange::new(self.origin.clone(), Request::new(body), self.timeouts);
+        self.fill(&mut exchange, attempt);
+        exchange.begun = Some(now);
+        (self.client.transport.send(exchange), feed)
+    }
+
+    /// What the call asks for, in a request that is empty so far.
+    fn fill(&self, exchange: &mut Exchange, attempt: &Token<'a>) {
+        *exchange.request.method_mut() = self.method.clone();
+        *exchange.request.uri_mut() = self.url.clone();
+        copy(self.headers, exchange.request.headers_mut());
+        #[cfg(redial_planted)]
+        crate::planted::spoil_headers(exchange.request.headers_mut(), attempt.number().get());
+        exchange.cutoff = attempt.deadline();
+        exchange.fresh_connection = attempt.needs_fresh_connection();
+    }
 }
 
 /// What is done with the body of a response that is not retried.
@@ -102,13 +144,12 @@ impl Read {
 /// Makes a call, inside its span.
 pub(crate) async fn run(job: &Job<'_>) -> Result<Ended, Error> {
     let watch = Watch::new(job.method, job.origin, job.client.observer.as_deref());
-    let span = watch.span();
     // Where it lies already: to be wrapped in the span it would be copied as a whole.
-    let mut call = pin!(carry_out(job, watch));
-    poll_fn(|context| span.in_scope(|| call.as_mut().poll(context))).await
+    let mut call = pin!(carry_out(job, &watch));
+    poll_fn(|context| watch.span().in_scope(|| call.as_mut().poll(context))).await
 }
 
-async fn carry_out(job: &Job<'_>, watch: Watch<'_>) -> Result<Ended, Error> {
+async fn carry_out(job: &Job<'_>, watch: &Watch<'_>) -> Result<Ended, Error> {
     let clock = job.client.transport.clock();
     let mut run = Run::new(job, watch);
     let retry = Retry::new(job.policy);
@@ -131,13 +172,16 @@ async fn carry_out(job: &Job<'_>, watch: Watch<'_>) -> Result<Ended, Error> {
 
 type Token<'a> = Attempt<&'a SyncPolicy>;
 
+/// An exchange under way.
+type Sending<'a> = BoxFuture<'a, Result<Answer, TransportError>>;
+
 /// What follows an attempt.
 type Next<'a> = Verdict<&'a SyncPolicy>;
 
 /// A call under way: what it shares with others, and what it has come to so far.
 struct Run<'a> {
     job: &'a Job<'a>,
-    watch: Watch<'a>,
+    watch: &'a Watch<'a>,
     upstream: Arc<Mutex<Upstream>>,
     began: Timestamp,
     /// When the clock was last looked at, which costs more than it seems.
@@ -154,7 +198,7 @@ struct Kept {
 }
 
 impl<'a> Run<'a> {
-    fn new(job: &'a Job<'a>, watch: Watch<'a>) -> Self {
+    fn new(job: &'a Job<'a>, watch: &'a Watch<'a>) -> Self {
         let began = job.client.transport.clock().now();
         Self {
             job,
@@ -177,70 +221,51 @@ impl<'a> Run<'a> {
     ///
     /// Whether the body of a response is part of the attempt depends on what the policy makes of
     /// the status: a status that is retried counts as it is (R-D-8).
-    async fn attempt(&mut self, mut attempt: Token<'a>) -> Next<'a> {
-        let started = self.now;
-        let Some(body) = self.job.body.again() else {
-            let error = TransportError::unsent(FailureKind::BodySpent);
-            return self.failed(attempt, started, error, None);
-        };
-        let again = redial_engine::planted!(EmptyBodyAgain) && attempt.number().get() > 1;
-        let mut body = if again { Body::empty() } else { body };
-        let feed = body.feed();
-        if body.seems_empty()
-            && let Err(error) = poll_fn(|context| Poll::Ready(body.settle(context))).await
-        {
-            let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
-            return self.failed(
-                attempt,
-                started,
-                TransportError::with_source(failure, error),
-                feed,
-            );
-        }
-        let Job { client, origin, timeouts, .. } = self.job;
-        // Filled in where it is: it is large, and every move is a copy.
-        let mut exchange = Exchange::new((*origin).clone(), Request::new(body), *timeouts);
-        self.fill(&mut exchange, &attempt);
-        let Answer { response, reused } = match client.transport.send(exchange).await {
-            Ok(answer) => answer,
-            Err(error) => return self.failed(attempt, started, error, feed),
-        };
-        let clock = self.job.client.transport.clock();
-        let outcome = self.job.client.hints.outcome(&response, || clock.wall());
-        let (head, body) = response.into_parts();
-        if matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. }) {
-            if body.is_end_stream() {
-                // Nothing is left to be read.
+    ///
+    /// A block rather than an async function, which has everything that it is given twice.
+    #[allow(clippy::manual_async_fn, reason = "the future is smaller, and a call touches less")]
+    fn attempt<'s>(
+        &'s mut self,
+        mut attempt: Token<'a>,
+    ) -> impl Future<Output = Next<'a>> + Send + use<'s, 'a> {
+        async move {
+            let started = self.now;
+            let (sending, feed) =
+                poll_fn(|context| Poll::Ready(self.job.begin(&attempt, started, context))).await;
+            let (head, body, retried) = match sending.await {
+                Ok(answer) => self.judge(answer),
+                Err(error) => return self.failed(attempt, started, error, feed),
+            };
+            if retried && !body.is_end_stream() {
+                // Most responses are final, and no call has to make room for this beforehand.
+                return Box::pin(self.retryable(attempt, started, head, body)).await;
+            }
+            let read = if retried {
                 self.declare_spent(&mut attempt);
-                let verdict = self.finish(attempt, started, outcome, reused);
-                self.keep(&verdict, Kept { head, body: Content::Read(Read::NOTHING) });
-                return verdict;
+                // Nothing is left to be read.
+                Ok(Content::Read(Read::NOTHING))
+            } else {
+                self.job.reading.read(body).await
+            };
+            match read {
+                Ok(body) => {
+                    let verdict = self.finish(attempt, started, head.outcome, head.reused);
+                    self.keep(&verdict, Kept { head: head.head, body });
+                    verdict
+                }
+                Err(error) => self.failed(attempt, started, reused_as(error, head.reused), feed),
             }
-            let head = Head { head, outcome, reused };
-            // Most responses are final, and no call has to make room for this beforehand.
-            return Box::pin(self.retryable(attempt, started, head, body)).await;
-        }
-        match self.job.reading.read(body).await {
-            Ok(body) => {
-                let verdict = self.finish(attempt, started, outcome, reused);
-                self.keep(&verdict, Kept { head, body });
-                verdict
-            }
-            Err(error) => self.failed(attempt, started, reused_as(error, reused), feed),
         }
     }
 
-    /// What the call asks for, in a request that is empty so far.
-    fn fill(&self, exchange: &mut Exchange, attempt: &Token<'a>) {
-        let Job { method, url, headers, .. } = self.job;
-        *exchange.request.method_mut() = (*method).clone();
-        *exchange.request.uri_mut() = (*url).clone();
-        copy(headers, exchange.request.headers_mut());
-        #[cfg(redial_planted)]
-        crate::planted::spoil_headers(exchange.request.headers_mut(), attempt.number().get());
-        exchange.cutoff = attempt.deadline();
-        exchange.fresh_connection = attempt.needs_fresh_connection();
-        exchange.begun = Some(self.now);
+    /// What the policy makes of an answer: whether it is retried.
+    fn judge(&self, answer: Answer) -> (Head, ResponseBody, bool) {
+        let Answer { response, reused } = answer;
+        let Inner { transport, hints, .. } = self.job.client;
+        let outcome = hints.outcome(&response, || transport.clock().wall());
+        let retried = matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. });
+        let (head, body) = response.into_parts();
+        (Head { head, outcome, reused }, body, retried)
     }
 
     /// A response whose status is retried: its body is read only as far as it is of use.
@@ -392,6 +417,12 @@ async fn drain(clock: &dyn Clock, body: ResponseBody) -> Read {
         }
     };
     Read { bytes: some.freeze(), complete: matches!(complete, Some(Ok(()))) }
+}
+
+/// An exchange that fails before it begins.
+#[cold]
+fn unsent<'a>(error: TransportError) -> Sending<'a> {
+    Box::pin(ready(Err(error)))
 }
 
 /// The attempt failed because its own body did: whatever the transport makes of that.

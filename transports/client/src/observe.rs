@@ -190,8 +190,8 @@ impl<'a> Watch<'a> {
     }
 
     /// The span of the call; disabled where nobody listens.
-    pub(crate) fn span(&self) -> Span {
-        self.span.clone()
+    pub(crate) const fn span(&self) -> &Span {
+        &self.span
     }
 
     /// An attempt has ended, after so many sends before it.

@@ -287,7 +287,8 @@ impl RequestBuilder {
     pub async fn send(self) -> Result<Response, Error> {
         let reading = Reading::Whole(self.request.max_response_bytes);
         let Self { client, mut request } = self;
-        let ended = driver::run(&request.job(&client.inner, reading)?).await?;
+        let job = request.job(&client.inner, reading)?;
+        let ended = driver::run(&job).await?;
         Ok(Response::new(ended, request.take_url()))
     }
 
@@ -302,7 +303,8 @@ impl RequestBuilder {
     pub async fn send_streaming(self) -> Result<StreamingResponse, Error> {
         let limit = self.request.max_response_bytes;
         let Self { client, mut request } = self;
-        let ended = driver::run(&request.job(&client.inner, Reading::Live)?).await?;
+        let job = request.job(&client.inner, Reading::Live)?;
+        let ended = driver::run(&job).await?;
         let open = Arc::clone(&client.inner.open);
         Ok(StreamingResponse::new(ended, request.take_url(), limit, open))
     }

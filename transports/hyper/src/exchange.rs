@@ -28,14 +28,15 @@ use crate::upload::{Progress, Upload};
 #[allow(clippy::manual_async_fn, reason = "the future is smaller, and copied less")]
 pub(crate) fn send<R: Runtime>(
     connections: &Arc<Connections<R>>,
-    exchange: Exchange,
+    mut exchange: Exchange,
 ) -> impl Future<Output = Result<Answer, TransportError>> + Send {
     async move {
         let mut lease = connections.acquire(&exchange).await?;
         let baseline = Baseline::of(lease.meter());
-        let (sent, mut watch) = begin(&mut lease, exchange)?;
-        let result = response_head(pin!(sent), &mut watch, &mut lease, baseline).await;
-        match result {
+        let (upload, mut watch) = prepare(&mut lease, &mut exchange)?;
+        // Handed over from where it lies: a request is large, and every move is a copy.
+        let sent = pin!(lease.sender()?.send(exchange.request.map(|_| upload)));
+        match response_head(sent, &mut watch, &mut lease, baseline).await {
             Ok(response) => answer(response, lease, watch),
             Err(error) => {
                 if error.failure().kind.is_timeout() && watch.is_all_silent(&lease) {
@@ -47,30 +48,25 @@ pub(crate) fn send<R: Runtime>(
     }
 }
 
-/// Hands the request to hyper. Answers with what waits for the response head, and what watches
-/// over it.
-///
-/// Not part of the future above: whatever that has lent stays in it, and a request is large. But
-/// inlined into it, which saves most of the copies on the way in and out.
-#[inline(always)]
-fn begin<R: Runtime>(
+/// Makes a request what this connection is to be sent. Answers with its body, and with what watches
+/// over the exchange.
+fn prepare<R: Runtime>(
     lease: &mut Lease<R>,
-    exchange: Exchange,
-) -> Result<(impl Future<Output = Sent<R>> + use<R>, Watch), TransportError> {
-    let Exchange { origin, mut request, timeouts, cutoff, .. } = exchange;
+    exchange: &mut Exchange,
+) -> Result<(Upload<R>, Watch), TransportError> {
+    let Exchange { origin, request, timeouts, cutoff, .. } = exchange;
     let shared = lease.is_multiplexed();
     if shared {
-        for_http2(&mut request)?;
+        for_http2(request)?;
         lease.meter().expect_streams();
     } else {
-        for_http1(&mut request, &origin);
+        for_http1(request, origin);
         lease.meter().expect_head(lease.max_head());
     }
+    let body = core::mem::replace(request.body_mut(), Body::empty());
     let mut progress = Progress::default();
-    let request = request.map(|body| Upload::new(body, lease.runtime(), shared, &mut progress));
-    let watch = Watch::new(lease, progress, timeouts, cutoff, lease.since());
-    let sent = lease.send(request)?;
-    Ok((sent, watch))
+    let upload = Upload::new(body, lease.runtime(), shared, &mut progress);
+    Ok((upload, Watch::new(lease, progress, *timeouts, *cutoff)))
 }
 
 /// What comes of a request that hyper has been handed.

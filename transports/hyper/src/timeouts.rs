@@ -71,19 +71,18 @@ enum Waiting {
 }
 
 impl Watch {
-    /// Watches an exchange that begins now.
+    /// Watches an exchange that has just got its connection.
     pub(crate) fn new<R: Runtime>(
         lease: &mut Lease<R>,
         upload: Progress,
         timeouts: Timeouts,
         cutoff: Option<Cutoff>,
-        now: Timestamp,
     ) -> Self {
         let Timeouts { read, write, .. } = timeouts;
-        let shared = lease.is_multiplexed();
+        let (shared, began) = (lease.is_multiplexed(), lease.since());
         let timer = lease.take_timer();
         let waiting = Waiting::FromNow;
-        Self { upload, read, write, cutoff, shared, began: now, waiting, timer, grace: None }
+        Self { upload, read, write, cutoff, shared, began, waiting, timer, grace: None }
     }
 
     /// Leaves the timer to the connection's next exchange.

@@ -62,6 +62,26 @@ enum Hold<R: Runtime> {
     Nothing,
 }
 
+/// What hands one request to hyper.
+pub(crate) enum Sender<'a, R: Runtime> {
+    Http1(&'a mut Sequential<R>),
+    Http2(&'a mut http2::SendRequest<Upload<R>>),
+}
+
+impl<R: Runtime> Sender<'_, R> {
+    /// Hands it over. Answers with what waits for the response head.
+    #[inline(always)]
+    pub(crate) fn send(
+        self,
+        request: Request<Upload<R>>,
+    ) -> impl Future<Output = Sent<R>> + use<R> {
+        match self {
+            Self::Http1(connection) => Either::Left(connection.send(request)),
+            Self::Http2(sender) => Either::Right(sender.try_send_request(request)),
+        }
+    }
+}
+
 impl<R: Runtime> Lease<R> {
     pub(super) fn new(
         connections: &Arc<Connections<R>>,
@@ -191,16 +211,12 @@ impl<R: Runtime> Lease<R> {
         !self.busy && self.shared.is_last(self.number)
     }
 
-    /// Hands a request to hyper, if the connection has not ended.
-    #[inline(always)]
-    pub(crate) fn send(
-        &mut self,
-        request: Request<Upload<R>>,
-    ) -> Result<impl Future<Output = Sent<R>> + use<R>, TransportError> {
+    /// What hands a request to hyper, if the connection has not ended.
+    pub(crate) fn sender(&mut self) -> Result<Sender<'_, R>, TransportError> {
         self.spent = true;
         match &mut self.hold {
-            Hold::Whole(connection) => Ok(Either::Left(connection.send(request))),
-            Hold::Stream(sender) => Ok(Either::Right(sender.try_send_request(request))),
+            Hold::Whole(connection) => Ok(Sender::Http1(connection)),
+            Hold::Stream(sender) => Ok(Sender::Http2(sender)),
             Hold::Kept | Hold::Nothing => {
                 Err(TransportError::unsent(classify::lost(&self.shared.meter)))
             }

@@ -196,11 +196,11 @@ async fn a_client_dropped_while_it_connects_gives_up_the_connect(on: On) {
 /// With another under way, the reactor is asked of an idle connection first, which may take long.
 async fn a_call_that_ends_before_it_is_sent_keeps_its_connection(on: On) {
     let server = requests(vec![
-        vec![Step::Pause(Duration::from_millis(100)), ok().step()],
+        vec![Step::Pause(Duration::from_secs(1)), ok().step()],
         vec![Step::AwaitClose { within: SOON }],
         vec![ok().step()],
     ]);
-    let runtime = on.runtime().taking_turns_of(Duration::from_millis(200));
+    let runtime = on.runtime().taking_turns_of(Duration::from_millis(500));
     let client = Client::builder(Hyper::on(runtime)).build().unwrap();
     let first = on.spawn(client.get(server.url("/first")).send());
     until(|| client.pool().in_use == 1).await;
