@@ -5,38 +5,35 @@
 
 mod again;
 mod end;
+mod janitor;
 mod keeper;
 mod lease;
 mod live;
 mod orphan;
 mod parked;
 mod queue;
+mod state;
 mod task;
+mod waiters;
 mod watch;
 
 use core::task::Waker;
-use core::time::Duration;
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use core::num::NonZeroUsize;
-
-use lru::LruCache;
 use redial_client::{
-    Exchange, Origin, PoolEventKind, PoolFigures, Settings, SettingsError, TransportError, race,
+    Exchange, Origin, PoolEventKind, PoolFigures, Settings, SettingsError, TransportError,
 };
-use redial_engine::{FailureKind, Timestamp};
+use redial_engine::Timestamp;
 
-use self::again::Again;
 pub(crate) use self::end::End;
 pub(crate) use self::lease::Lease;
 pub(crate) use self::live::Shared;
-use self::live::{Live, LiveTable};
 use self::queue::Queue;
+use self::state::{Errands, Opening, State};
 use self::task::Task;
 use self::watch::Watch;
 use crate::connect::{Access, Connector};
-use crate::pool::{Action, ConnectionId, Need, Pool, Taken, WaiterId};
+use crate::pool::{ConnectionId, Taken};
 use crate::runtime::Runtime;
 
 /// The connections of one transport.
@@ -49,73 +46,9 @@ pub(crate) struct Connections<R: Runtime> {
     state: Mutex<State<R>>,
 }
 
-/// How many origins are remembered that were found to speak HTTP/1 alone.
-const MOST_HTTP1_ORIGINS: NonZeroUsize = NonZeroUsize::MIN.saturating_add(1023);
-
-struct State<R: Runtime> {
-    pool: Pool<Origin>,
-    live: LiveTable<R>,
-    /// In the order of ids, which is that of the requests.
-    waiting: VecDeque<Waiting<R>>,
-    /// Behind these, nobody waits to share a connection that is being opened.
-    http1_origins: LruCache<Origin, ()>,
-    /// Whether a task waits for the next idle connection to expire.
-    has_janitor: bool,
-    /// When it was found out that the runtime runs no tasks any more.
-    orphaned: Option<Timestamp>,
-}
-
-/// A request that waits for a connection.
-struct Waiting<R: Runtime> {
-    id: WaiterId,
-    progress: Progress<R>,
-    connect_timeout: Duration,
-    waker: Option<Waker>,
-}
-
-enum Progress<R: Runtime> {
-    Waiting,
-    Given(Grant<R>),
-    Failed(TransportError),
-}
-
-/// A connection that the pool has given to a request.
-struct Grant<R: Runtime> {
-    connection: ConnectionId,
-    access: Access<R>,
-    shared: Arc<Shared<R>>,
-    reused: bool,
-    /// Whether other requests are under way.
-    busy: bool,
-    /// Which of the connection's exchanges it is for.
-    number: u64,
-}
-
-/// What is to be done outside the lock.
-struct Errands<R: Runtime> {
-    open: Vec<Opening<R>>,
-    wake: Vec<Waker>,
-    hire_janitor: bool,
-}
-
-/// A connection to be opened.
-struct Opening<R: Runtime> {
-    connection: ConnectionId,
-    origin: Origin,
-    timeout: Duration,
-    shared: Arc<Shared<R>>,
-}
-
 impl<R: Runtime> Connections<R> {
     pub(crate) fn new(runtime: R, mut settings: Settings) -> Result<Arc<Self>, SettingsError> {
-        let state = State {
-            pool: Pool::new(settings.limits),
-            live: LiveTable::new(),
-            waiting: VecDeque::new(),
-            http1_origins: LruCache::new(MOST_HTTP1_ORIGINS),
-            has_janitor: false,
-            orphaned: None,
-        };
+        let state = State::new(settings.limits);
         let watch = Watch::new(settings.observer.take());
         let connector = Arc::new(Connector::new(settings)?);
         let shut = Arc::default();
@@ -189,11 +122,7 @@ impl<R: Runtime> Connections<R> {
         let errands = state.carry_out(None);
         drop(state);
         self.run(errands);
-        match taken? {
-            Progress::Given(grant) => Some(Ok(Lease::new(self, grant, now))),
-            Progress::Failed(error) => Some(Err(error)),
-            Progress::Waiting => None,
-        }
+        taken.map(|granted| granted.map(|grant| Lease::new(self, grant, now)))
     }
 
     pub(crate) fn figures(&self) -> PoolFigures {
@@ -240,8 +169,8 @@ impl<R: Runtime> Connections<R> {
         errands.wake.into_iter().for_each(Waker::wake);
         if errands.hire_janitor {
             let shut = Arc::clone(&self.shut);
-            let task = janitor(self.runtime.clone(), Arc::downgrade(self), shut);
-            self.runtime.spawn(Box::pin(task));
+            let janitor = janitor::close_as_they_expire(self, shut);
+            self.runtime.spawn(Box::pin(janitor));
         }
     }
 
@@ -266,7 +195,7 @@ impl<R: Runtime> Connections<R> {
                 state.pool.opened_http2(now, connection, max_streams);
                 if max_streams == 0 {
                     // Whoever it was opened for is back in the queue, and under its timeout.
-                    state.wake_all();
+                    state.waiters.wake_all();
                 }
             } else {
                 if self.connector.may_be_shared(origin) {
@@ -338,129 +267,6 @@ impl<R: Runtime> Connections<R> {
     fn lock(&self) -> MutexGuard<'_, State<R>> {
         // No transition leaves the state half done, also where its caller panicked.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl<R: Runtime> State<R> {
-    /// What this exchange needs of a connection.
-    fn need(&self, connector: &Connector, exchange: &Exchange) -> Need {
-        let shareable = connector.may_be_shared(&exchange.origin);
-        let may_share = shareable && !self.http1_origins.contains(&exchange.origin);
-        Need { may_share, fresh: exchange.fresh_connection }
-    }
-
-    /// Carries out what follows from a change, if anything does.
-    fn carry_out(&mut self, error: Option<TransportError>) -> Option<Errands<R>> {
-        let idle =
-            !self.pool.has_actions() && (self.has_janitor || self.pool.next_deadline().is_none());
-        (!idle).then(|| self.act(error))
-    }
-
-    /// Carries out the pool's actions as far as that needs the lock; `error` is what the opening
-    /// ended with that the pool was just told about.
-    fn act(&mut self, mut error: Option<TransportError>) -> Errands<R> {
-        let mut errands = Errands { open: Vec::new(), wake: Vec::new(), hire_janitor: false };
-        let again = error.as_ref().map(Again::of);
-        while let Some(action) = self.pool.poll_action() {
-            match action {
-                // Not by a task that is dropped at once, which would open the next one, which would
-                // be dropped at once: as deep as there are requests that wait.
-                Action::Open { connection, .. } if let Some(now) = self.orphaned => {
-                    self.pool.open_failed(now, connection);
-                }
-                Action::Open { connection, waiter, key } => {
-                    let waiting = self.waiting(waiter);
-                    let timeout = waiting.map_or(Duration::ZERO, |waiting| waiting.connect_timeout);
-                    let shared = Arc::new(Shared::default());
-                    let live = Live { access: None, shared: Arc::clone(&shared) };
-                    self.live.insert(connection, live);
-                    errands.open.push(Opening { connection, origin: key, timeout, shared });
-                }
-                Action::Use { connection, waiter, reused } => {
-                    let progress = self.grant(connection, reused);
-                    self.end_waiting(waiter, progress, &mut errands);
-                }
-                Action::Fail { waiter, .. } => {
-                    let error = error.take().or_else(|| again.as_ref().map(Again::error));
-                    let error = error.unwrap_or_else(|| match self.orphaned {
-                        Some(_) => orphan::error(),
-                        None => TransportError::unsent(FailureKind::Connect),
-                    });
-                    self.end_waiting(waiter, Progress::Failed(error), &mut errands);
-                }
-                Action::Close { connection, why } => {
-                    if let Some(live) = self.live.get_mut(connection) {
-                        // The first reason is the one that counts. It is said before the sender
-                        // is dropped, by which the connection may end at once.
-                        let _ = live.shared.closed.set(why);
-                        live.access = None;
-                        errands.wake.extend(live.shared.end.set());
-                    }
-                }
-            }
-        }
-        if !self.has_janitor && self.pool.next_deadline().is_some() {
-            self.has_janitor = true;
-            errands.hire_janitor = true;
-        }
-        errands
-    }
-
-    /// Lets every request that waits look again for how long it may.
-    fn wake_all(&mut self) {
-        self.waiting.iter_mut().filter_map(|waiting| waiting.waker.take()).for_each(Waker::wake);
-    }
-
-    fn waiting(&mut self, id: WaiterId) -> Option<&mut Waiting<R>> {
-        let at = self.waiting.binary_search_by_key(&id, |waiting| waiting.id).ok()?;
-        self.waiting.get_mut(at)
-    }
-
-    /// Takes a request out of the queue, with what it has come to.
-    fn leave(&mut self, id: WaiterId) -> Option<Progress<R>> {
-        let at = self.waiting.binary_search_by_key(&id, |waiting| waiting.id).ok()?;
-        self.waiting.remove(at).map(|waiting| waiting.progress)
-    }
-
-    fn grant(&mut self, connection: ConnectionId, reused: bool) -> Progress<R> {
-        let busy = self.pool.figures().in_use > 1;
-        let live = self.live.get(connection);
-        let given = live.and_then(|live| Some((live.access.clone()?, Arc::clone(&live.shared))));
-        match given {
-            Some((access, shared)) => {
-                let number = shared.begin();
-                Progress::Given(Grant { connection, access, shared, reused, busy, number })
-            }
-            // It died between the pool's decision and this: as if it had died just after.
-            None => Progress::Failed(TransportError::unsent(FailureKind::Closed)),
-        }
-    }
-
-    fn end_waiting(&mut self, waiter: WaiterId, progress: Progress<R>, errands: &mut Errands<R>) {
-        if let Some(waiting) = self.waiting(waiter) {
-            waiting.progress = progress;
-            errands.wake.extend(waiting.waker.take());
-        }
-    }
-}
-
-/// Closes idle connections as they expire, without another request to notice (R-P-3).
-async fn janitor<R: Runtime>(runtime: R, connections: Weak<Connections<R>>, shut: Arc<End>) {
-    loop {
-        let next = {
-            let Some(connections) = connections.upgrade() else { return };
-            let mut state = connections.lock();
-            let next = state.pool.next_deadline();
-            state.has_janitor = next.is_some();
-            next
-        };
-        let Some(next) = next else { return };
-        if race(shut.wait(), runtime.sleep_until(next)).await.is_some() {
-            return;
-        }
-        let Some(connections) = connections.upgrade() else { return };
-        let now = runtime.now();
-        connections.with(|state| state.pool.tick(now));
     }
 }
 

@@ -14,7 +14,8 @@ use redial_engine::Timestamp;
 
 use crate::classify;
 use crate::connect::Access;
-use crate::connections::{Connections, Grant, Shared};
+use crate::connections::state::Grant;
+use crate::connections::{Connections, Shared};
 use crate::exchange::Sent;
 use crate::http1::Sequential;
 use crate::io::Meter;

@@ -3,14 +3,15 @@
 use core::error::Error;
 use core::fmt;
 use core::future::poll_fn;
-use core::task::{Context, Poll};
+use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use std::sync::Arc;
 
 use redial_client::{BoxFuture, Exchange, TransportError};
 use redial_engine::{Cutoff, Delivery, Failure, FailureKind, Timestamp};
 
-use crate::connections::{Connections, Grant, Lease, Progress, Waiting};
+use crate::connections::state::Grant;
+use crate::connections::{Connections, Lease};
 use crate::pool::{WaiterId, Withdrawal};
 use crate::runtime::Runtime;
 
@@ -46,9 +47,7 @@ impl<R: Runtime> Queue<R> {
         let waiter = connections.with(|state| {
             let need = state.need(&connections.connector, exchange);
             let waiter = state.pool.request(now, origin, need);
-            let connect_timeout = timeouts.connect;
-            let (id, progress) = (waiter, Progress::Waiting);
-            state.waiting.push_back(Waiting { id, progress, connect_timeout, waker: None });
+            state.waiters.join(waiter, timeouts.connect);
             waiter
         });
         Self {
@@ -92,24 +91,10 @@ impl<R: Runtime> Queue<R> {
     }
 
     fn poll_ended(&mut self, context: &mut Context<'_>) -> Poll<Result<Lease<R>, TransportError>> {
-        let mut state = self.connections.lock();
-        let Some(waiting) = state.waiting(self.waiter) else {
-            return Poll::Ready(Err(TransportError::unsent(FailureKind::ClientClosed)));
-        };
-        if matches!(waiting.progress, Progress::Waiting) {
-            waiting.waker = Some(context.waker().clone());
-            return Poll::Pending;
-        }
-        let progress = state.leave(self.waiter);
-        drop(state);
+        let granted = ready!(self.connections.lock().waiters.poll(self.waiter, context.waker()));
         self.ended = true;
-        Poll::Ready(match progress {
-            Some(Progress::Given(grant)) => Ok(self.lease(grant)),
-            Some(Progress::Failed(error)) => Err(error),
-            Some(Progress::Waiting) | None => {
-                Err(TransportError::unsent(FailureKind::ClientClosed))
-            }
-        })
+        let closed = || Err(TransportError::unsent(FailureKind::ClientClosed));
+        Poll::Ready(granted.unwrap_or_else(closed).map(|grant| self.lease(grant)))
     }
 
     fn lease(&self, grant: Grant<R>) -> Lease<R> {
@@ -162,14 +147,11 @@ impl<R: Runtime> Queue<R> {
     fn leave(&mut self, why: Withdrawal) -> Option<Lease<R>> {
         self.ended = true;
         let now = self.connections.runtime.now();
-        let progress = self.connections.with(|state| {
+        let granted = self.connections.with(|state| {
             state.pool.withdraw(now, self.waiter, why);
-            state.leave(self.waiter)
+            state.waiters.leave(self.waiter)
         });
-        match progress {
-            Some(Progress::Given(grant)) => Some(self.lease(grant)),
-            Some(Progress::Waiting | Progress::Failed(_)) | None => None,
-        }
+        granted?.ok().map(|grant| self.lease(grant))
     }
 }
 
