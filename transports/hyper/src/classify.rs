@@ -7,7 +7,7 @@ use redial_client::{StreamError, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::frames::CUT_OFF;
-use crate::io::{Meter, SocketError};
+use crate::meter::{Meter, SocketError};
 
 /// What had crossed the connection when an exchange began, so that what crossed since is the
 /// exchange's own.

@@ -13,9 +13,11 @@ use crate::connections::Shared;
 use crate::dial;
 use crate::http1::Sequential;
 use crate::http2::{Multiplexed, Progress};
-use crate::io::{Meter, MeteredIo, Scratch};
+use crate::io::{MeteredIo, Scratch};
+use crate::meter::Meter;
 use crate::runtime::Runtime;
 use crate::stream::Stream;
+use crate::tap::Tap;
 use crate::tls;
 use crate::upload::Upload;
 use crate::wire::Wire;
@@ -85,7 +87,9 @@ impl Connector {
         let (stream, agreed) = match origin.scheme() {
             Scheme::Http => (Stream::Plain(socket), false),
             Scheme::Https => {
-                let (stream, http2) = self.tls.connect::<R>(origin, socket).await?;
+                let (runtime, meter) = (runtime.clone(), Arc::clone(&shared.meter));
+                let socket = Tap::new(socket, move |bytes| meter.arrived(bytes, runtime.now()));
+                let (stream, http2) = self.tls.connect(origin, socket).await?;
                 (Stream::Tls(Box::new(stream)), http2)
             }
         };

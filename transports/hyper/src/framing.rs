@@ -8,7 +8,7 @@ use redial_client::BoxFuture;
 use redial_engine::Timestamp;
 
 use crate::frames::Frames;
-use crate::io::Meter;
+use crate::meter::Meter;
 use crate::runtime::Runtime;
 
 /// For how long hyper is not told that a connection has ended, where that comes behind the end of a

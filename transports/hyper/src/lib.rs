@@ -105,6 +105,7 @@ mod framing;
 mod http1;
 mod http2;
 mod io;
+mod meter;
 #[cfg(redial_planted)]
 mod planted;
 pub mod pool;
@@ -112,6 +113,7 @@ mod relay;
 mod response;
 mod runtime;
 mod stream;
+mod tap;
 mod tasks;
 mod timeouts;
 mod tls;

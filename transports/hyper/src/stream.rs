@@ -8,12 +8,13 @@ use futures_io::{AsyncRead, AsyncWrite};
 use futures_rustls::client::TlsStream;
 
 use crate::runtime::{Peeked, Socket};
+use crate::tap::Tap;
 
 /// A socket as it is, or with TLS on it.
 pub(crate) enum Stream<S> {
     Plain(S),
     /// Boxed, because it is much larger, and most are plain where the other is used.
-    Tls(Box<TlsStream<S>>),
+    Tls(Box<TlsStream<Tap<S>>>),
 }
 
 impl<S: Socket> Stream<S> {
@@ -47,7 +48,7 @@ macro_rules! either {
     };
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
+impl<S: Socket> AsyncRead for Stream<S> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -67,7 +68,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<S> {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<S> {
+impl<S: Socket> AsyncWrite for Stream<S> {
     fn poll_write(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,

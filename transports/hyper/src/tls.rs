@@ -15,7 +15,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
-use crate::runtime::Runtime;
+use crate::runtime::Socket;
+use crate::tap::Tap;
 
 /// Makes TLS connections under one set of settings.
 ///
@@ -45,11 +46,11 @@ impl Connector {
     }
 
     /// Shakes hands with the server of this origin. Answers whether HTTP/2 was agreed on.
-    pub(crate) async fn connect<R: Runtime>(
+    pub(crate) async fn connect<S: Socket>(
         &self,
         origin: &Origin,
-        socket: R::Socket,
-    ) -> Result<(TlsStream<R::Socket>, bool), TransportError> {
+        socket: Tap<S>,
+    ) -> Result<(TlsStream<Tap<S>>, bool), TransportError> {
         let config = self.config().map_err(|why| failed(FailureKind::Tls, &*why))?;
         let name = ServerName::try_from(origin.host().to_owned())
             .map_err(|error| failed(FailureKind::InvalidRequest, error))?;

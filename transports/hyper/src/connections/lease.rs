@@ -18,7 +18,7 @@ use crate::connections::state::Grant;
 use crate::connections::{Connections, Shared};
 use crate::exchange::Sent;
 use crate::http1::Sequential;
-use crate::io::Meter;
+use crate::meter::Meter;
 use crate::pool::ConnectionId;
 use crate::runtime::{Peeked, Runtime};
 use crate::timeouts::Timer;

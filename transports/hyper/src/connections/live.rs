@@ -9,7 +9,7 @@ use redial_engine::FailureKind;
 use crate::connect::Access;
 use crate::connections::end::End;
 use crate::connections::parked::Parked;
-use crate::io::Meter;
+use crate::meter::Meter;
 use crate::pool::{CloseReason, ConnectionId};
 use crate::relay::Relay;
 use crate::runtime::Runtime;

@@ -1,7 +1,12 @@
 //! TLS: whom a client trusts, what it never sends to anybody else, and handshakes that end early.
 
 use core::error::Error as _;
+use core::net::SocketAddr;
+use core::num::NonZeroU32;
 use core::time::Duration;
+use std::io::{self, Read as _, Write as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
 
 use futures_util::future::join_all;
 use http::Version;
@@ -23,6 +28,7 @@ on_each_runtime![
     a_client_shows_its_certificate_where_it_has_one,
     a_complete_response_needs_no_goodbye_and_an_open_one_does,
     an_answer_before_tls_breaks_is_whole,
+    a_record_that_comes_slowly_is_no_silence,
 ];
 
 fn start(script: Script, tls: redial_conformance::Tls) -> FaultServer {
@@ -223,4 +229,45 @@ async fn an_answer_before_tls_breaks_is_whole(on: On) {
         let response = client.post(server.url("/")).body("four").send().await.unwrap();
         assert_eq!((response.status().as_u16(), response.attempts().len()), (200, 1));
     }
+}
+
+/// A record shows nothing of itself before it is whole, however long that takes (R-T-2).
+async fn a_record_that_comes_slowly_is_no_silence(on: On) {
+    for protocol in [Protocol::Http1, Protocol::Http2PriorKnowledge] {
+        let tls = shows(Certificate::Good).alpn(["h2", "http/1.1"]);
+        let long = Reply::status(200).body(vec![b'x'; 8000]);
+        let server = start(Script::replies([long]).http2(Http2::new()), tls);
+        let slow = slowly(server.address());
+        let client = builder(&on, &server).protocol(protocol).build().unwrap();
+        let mut limits = timeouts(SOON);
+        limits.read = Duration::from_millis(400);
+        let call = client.get(format!("https://{slow}/")).timeouts(limits);
+        let response = call.max_attempts(NonZeroU32::MIN).send().await.unwrap();
+        assert_eq!(response.body().len(), 8000, "{protocol:?}");
+        finish(server).await;
+    }
+}
+
+/// An address that leads to this one, and from which bytes come back a few at a time.
+fn slowly(server: SocketAddr) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        let server = TcpStream::connect(server).unwrap();
+        let (mut from_client, mut to_server) =
+            (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || {
+            let _ = io::copy(&mut from_client, &mut to_server);
+            let _ = to_server.shutdown(Shutdown::Write);
+        });
+        let (mut from_server, mut to_client, mut few) = (server, client, [0; 100]);
+        while let Ok(read @ 1..) = from_server.read(&mut few) {
+            if to_client.write_all(&few[..read]).is_err() {
+                return;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    });
+    address
 }
