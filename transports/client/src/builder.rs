@@ -15,7 +15,7 @@ use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy};
 use crate::client::{Client, Inner, SharedPolicy};
 #[cfg(feature = "serde")]
 use crate::config::{ClientConfig, UnreadableFile};
-use crate::headers::several_hosts;
+use crate::headers::{MOST, several_hosts};
 use crate::into_transport::{IntoTransport, NoTransport};
 use crate::known::Known;
 use crate::observe::Observer;
@@ -167,13 +167,20 @@ impl ClientBuilder {
     /// A header of every request that has none of this name, to the base URL's origin, or to any
     /// where there is no base URL (R-C-2).
     pub fn default_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        // One too many is enough for it to be said when the client is built.
+        if self.headers.len() <= MOST {
+            self.headers.insert(name, value);
+        }
         self
     }
 
     /// These as default headers, each instead of those of the same name.
     pub fn default_headers(mut self, headers: HeaderMap) -> Self {
-        self.headers.extend(headers);
+        if headers.len() > MOST {
+            self.headers = headers;
+        } else if self.headers.len() <= MOST {
+            self.headers.extend(headers);
+        }
         self
     }
 
@@ -249,6 +256,9 @@ impl ClientBuilder {
 
 /// Refuses default headers that no request could have.
 fn check(headers: &HeaderMap) -> Result<(), BuildError> {
+    if headers.len() > MOST {
+        return Err(BuildError::TooManyHeaders);
+    }
     if [CONTENT_LENGTH, TRANSFER_ENCODING].iter().any(|name| headers.contains_key(name)) {
         return Err(BuildError::Framing);
     }
@@ -281,6 +291,8 @@ pub enum BuildError {
     Framing,
     /// The default headers have more than one `Host`: a request has one (RFC 9112 3.2).
     Hosts,
+    /// There are more than 8,192 default headers. No server takes so many.
+    TooManyHeaders,
 }
 
 impl fmt::Display for BuildError {
@@ -295,6 +307,7 @@ impl fmt::Display for BuildError {
                 f.write_str("Content-Length and Transfer-Encoding cannot be default headers")
             }
             Self::Hosts => f.write_str("the default headers have more than one Host"),
+            Self::TooManyHeaders => f.write_str("there are more than 8192 default headers"),
         }
     }
 }
@@ -306,7 +319,7 @@ impl StdError for BuildError {
             Self::Transport(source) => source.source(),
             Self::Randomness(source) => Some(source),
             Self::BaseUrl(source) => Some(source),
-            Self::Framing | Self::Hosts => None,
+            Self::Framing | Self::Hosts | Self::TooManyHeaders => None,
         }
     }
 }

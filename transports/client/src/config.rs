@@ -14,6 +14,8 @@ use redial_engine::{Budget, HintRules, ReplayRules, StandardPolicy};
 use serde::de::{DeserializeSeed, Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer};
 
+use crate::builder::BuildError;
+use crate::headers::MOST;
 use crate::settings::{HeadLimit, Identity, PoolLimits, Protocol, Roots, Settings, Tls};
 use crate::transport::Timeouts;
 
@@ -269,6 +271,9 @@ impl<'de> Visitor<'de> for Lines {
         let mut headers = HeaderMap::new();
         while let Some(name) = lines.next_key_seed(NewName(&headers))? {
             let value = lines.next_value::<Secret>()?;
+            if headers.len() >= MOST {
+                return Err(A::Error::custom(BuildError::TooManyHeaders));
+            }
             headers.insert(name, value.0);
         }
         Ok(Headers(headers))

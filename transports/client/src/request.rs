@@ -18,7 +18,7 @@ use crate::body::Body;
 use crate::client::{Client, Inner, SharedPolicy};
 use crate::driver::{self, Job, Reading};
 use crate::error::{Error, presentable};
-use crate::headers::{check, with_defaults};
+use crate::headers::{MOST, TOO_MANY, check, with_defaults};
 use crate::response::Response;
 use crate::streaming::StreamingResponse;
 use crate::transport::{BoxError, Timeouts};
@@ -84,6 +84,7 @@ impl RequestBuilder {
         value: impl TryInto<HeaderValue, Error: Into<http::Error>>,
     ) -> Self {
         match (name.try_into(), value.try_into()) {
+            (Ok(_), Ok(_)) if self.request.headers.len() >= MOST => self.wrong(TOO_MANY),
             (Ok(name), Ok(value)) => {
                 self.request.headers.append(name, value);
                 self
@@ -95,6 +96,9 @@ impl RequestBuilder {
 
     /// These headers, each instead of those of the same name that this call has already.
     pub fn headers(mut self, headers: HeaderMap) -> Self {
+        if self.request.headers.len().saturating_add(headers.len()) > MOST {
+            return self.wrong(TOO_MANY);
+        }
         self.request.headers.extend(headers);
         self
     }

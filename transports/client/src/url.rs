@@ -197,18 +197,18 @@ fn has_scheme(text: &str) -> bool {
         .is_some_and(|at| at > 0 && text.as_bytes().get(at) == Some(&b':'))
 }
 
-/// Whether every parser reads the origin as it stands: a scheme in lower case, a host of
-/// lower-case letters, digits, dots and hyphens, and a port, if any, in digits.
+/// Whether every parser reads the origin as it stands, and would write it the same: a scheme in lower
+/// case, a host of lower-case letters, digits, dots and hyphens, and a port, if any, in digits and
+/// not the scheme's own.
 fn has_plain_origin(text: &str) -> bool {
-    let Some(rest) = text.strip_prefix("http").map(|rest| rest.strip_prefix('s').unwrap_or(rest))
-    else {
+    let of = |scheme, port| text.strip_prefix(scheme).map(|rest| (rest, port));
+    let Some((rest, own)) = of("http://", "80").or_else(|| of("https://", "443")) else {
         return false;
     };
-    let Some(rest) = rest.strip_prefix("://") else { return false };
     let letter = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.');
     let end = rest.bytes().position(|byte| !letter(&byte)).unwrap_or(rest.len());
     let Some((host, after)) = rest.split_at_checked(end) else { return false };
-    is_plain_host(host) && has_plain_port(after)
+    is_plain_host(host) && has_plain_port(after, own)
 }
 
 /// Whether such a host is a name, whose last part is not a number, or an address in its usual form.
@@ -228,19 +228,19 @@ const fn is_letter(character: char) -> bool {
     character.is_ascii_lowercase()
 }
 
-/// Whether what follows a host is a port in digits, or none, and then the path or the end.
-fn has_plain_port(after: &str) -> bool {
-    let path = match after.strip_prefix(':') {
-        Some(port) => {
-            let path = port.trim_start_matches(|digit: char| digit.is_ascii_digit());
-            if path.len() == port.len() {
-                return false;
-            }
-            path
+/// Whether what follows a host is a port in digits, or none, and then the path or the end. One that
+/// the scheme has anyway is left out where a URL is written, and zeros before one are.
+fn has_plain_port(after: &str, own: &str) -> bool {
+    let end = after.find(['/', '?']).unwrap_or(after.len());
+    let (port, _) = after.split_at(end);
+    match port.strip_prefix(':') {
+        Some(digits) => {
+            digits != own
+                && digits.starts_with(|first: char| matches!(first, '1'..='9'))
+                && digits.bytes().all(|digit| digit.is_ascii_digit())
         }
-        None => after,
-    };
-    matches!(path.bytes().next(), None | Some(b'/' | b'?'))
+        None => port.is_empty(),
+    }
 }
 
 /// Whether what was parsed is what was written, but for case and for letters beyond ASCII.

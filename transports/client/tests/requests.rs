@@ -13,11 +13,12 @@ use core::time::Duration;
 use std::collections::BTreeSet;
 
 use common::{block_on, builder, client, fails, status};
-use http::header::{HOST, HeaderName, HeaderValue};
+use http::Request;
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue};
 use redial_client::engine::{
     Budget, Delivery, FailureKind, Limit, Reason, Replay, StandardPolicy, Timestamp,
 };
-use redial_client::{BuildError, RequestBuilder, Timeouts};
+use redial_client::{Body, BuildError, ClientBuilder, RequestBuilder, Timeouts};
 
 #[test]
 fn each_timeout_is_set_by_itself() {
@@ -223,6 +224,49 @@ fn a_request_has_one_host() {
     let call = client.get("http://h/").header("host", "a").header("host", "b");
     assert!(block_on(call.send()).unwrap_err().to_string().contains("one Host"));
     assert!(script.sent().is_empty());
+}
+
+/// The map that holds headers panics at 24,577 of them.
+#[test]
+fn there_is_an_end_to_how_many_headers_a_request_has() {
+    let names = |count: usize| {
+        let name = |at: usize| HeaderName::try_from(format!("x-{at}")).unwrap();
+        (0..count).map(move |at| (name(at), HeaderValue::from_static("v")))
+    };
+    let map = |count| names(count).collect::<HeaderMap>();
+    let each = |count| {
+        let (client, script) = client([status(200)]);
+        let add = |call: RequestBuilder, (name, value)| call.header(name, value);
+        (names(count).fold(client.get("http://h/"), add), script)
+    };
+    let at_once = |count| {
+        let (client, script) = client([status(200)]);
+        (client.get("http://h/").headers(map(count)), script)
+    };
+    let as_it_is = |count| {
+        let (client, script) = client([status(200)]);
+        let mut request = Request::get("http://h/").body(Body::empty()).unwrap();
+        *request.headers_mut() = map(count);
+        (client.request(request), script)
+    };
+    for (call, script) in [each(8192), at_once(8192), as_it_is(8192)] {
+        block_on(call.send()).unwrap();
+        assert!(script.sent()[0].header("x-8191").is_some());
+    }
+    for (call, script) in [each(25_000), at_once(8193), as_it_is(8193), as_it_is(24_000)] {
+        let error = block_on(call.send()).unwrap_err();
+        assert_eq!(error.kind(), FailureKind::InvalidRequest);
+        assert!(error.to_string().contains("8192 headers"), "{error}");
+        assert!(script.sent().is_empty());
+    }
+    let add = |builder: ClientBuilder, (name, value)| builder.default_header(name, value);
+    for defaults in [
+        names(25_000).fold(builder([]).0, add),
+        builder([]).0.default_headers(map(8193)),
+        builder([]).0.default_headers(map(8192)).default_headers(map(24_000)),
+    ] {
+        assert!(matches!(defaults.build(), Err(BuildError::TooManyHeaders)));
+    }
 }
 
 /// RFC 9112 3.2, as for a request's own. Other names may have several lines, and one `Host` is one.

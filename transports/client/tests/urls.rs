@@ -64,6 +64,7 @@ fn relative_urls_are_joined_below_the_path_of_the_base() {
         (BASE, "caf\u{e9}", "https://api.example/v1/caf%C3%A9"),
         (BASE, "a...b/.well-known", "https://api.example/v1/a...b/.well-known"),
         ("HTTPS://API.Example:443/v1", "users", "https://api.example/v1/users"),
+        ("https://api.example:443/v1", "users", "https://api.example/v1/users"),
         ("http://127.0.0.1:8080", "/x", "http://127.0.0.1:8080/x"),
         (BASE, "/https://other.example/", "https://api.example/v1/https://other.example/"),
     ];
@@ -78,6 +79,14 @@ fn absolute_urls_are_called_as_they_are() {
         ("http://host/path?q=1", "http://host/path?q=1"),
         ("http://host", "http://host/"),
         ("http://host?q", "http://host/?q"),
+        // A port that the scheme has anyway is not part of what is sent as `Host` either.
+        ("http://host:80/", "http://host/"),
+        ("http://host:0080/", "http://host/"),
+        ("http://host:/", "http://host/"),
+        ("https://host:443/?q", "https://host/?q"),
+        ("https://host:80/", "https://host:80/"),
+        ("http://host:08080/", "http://host:8080/"),
+        ("http://127.0.0.1:80", "http://127.0.0.1/"),
         ("http://host/a#part", "http://host/a"),
         ("HTTP://HOST/Path", "http://host/Path"),
         ("hTTpS://host:8443/", "https://host:8443/"),
