@@ -57,8 +57,8 @@ pub(crate) struct Watch {
     began: Timestamp,
     waiting: Waiting,
     timer: Option<Timer>,
-    /// How much had been read when a silence was last found to be none, and until when it is.
-    grace: Option<(u64, Timestamp)>,
+    /// When the silence was over that was last found to be none, perhaps, and until when it is.
+    grace: Option<(Timestamp, Timestamp)>,
 }
 
 /// Whether anybody waits: a caller that takes its time is no silence of the server's (R-T-2).
@@ -129,10 +129,7 @@ impl Watch {
             self.waiting = Waiting::Yes;
             let due = match self.due(lease, now) {
                 Ok(due) => due,
-                Err(kind) => match self.grace(lease, now) {
-                    Some(until) if kind == FailureKind::ReadTimeout && now < until => until,
-                    Some(_) | None => return Poll::Ready(kind),
-                },
+                Err(kind) => return Poll::Ready(kind),
             };
             let armed = match &mut self.timer {
                 Some(timer) if timer.at <= due => timer,
@@ -148,26 +145,41 @@ impl Watch {
         }
     }
 
-    /// Until when a silence is none, because it is the runtime that is late, and not the server: on a
-    /// busy machine a timer may be told of before the bytes that were in time.
+    /// Until when a silence that is over at this time is none, because it is the runtime that is late,
+    /// and not the server: on a busy machine a timer may be told of before what was in time.
     ///
-    /// Once for each piece that comes.
-    fn grace<R: Runtime>(&mut self, lease: &Lease<R>, now: Timestamp) -> Option<Timestamp> {
-        let read = lease.meter().bytes_in();
-        match self.grace {
-            _ if self.read.is_zero() => None,
-            Some((known, until)) if known == read => Some(until),
-            Some(_) | None if lease.has_unread() => {
-                let until = now.saturating_add(GRACE);
-                self.grace = Some((read, until));
-                Some(until)
-            }
-            Some(_) | None => None,
+    /// Once for each silence.
+    fn grace<R: Runtime>(
+        &mut self,
+        lease: &Lease<R>,
+        now: Timestamp,
+        over: Timestamp,
+        kind: FailureKind,
+    ) -> Option<Timestamp> {
+        let this_one = |grace: &(Timestamp, Timestamp)| grace.0 == over;
+        if !self.grace.as_ref().is_some_and(this_one) && self.may_be_late(lease, kind) {
+            self.grace = Some((over, now.saturating_add(GRACE)));
+        }
+        let (_, until) = self.grace.filter(this_one)?;
+        (now < until).then_some(until)
+    }
+
+    /// Whether there may be something that nobody has been told of yet.
+    fn may_be_late<R: Runtime>(&self, lease: &Lease<R>, kind: FailureKind) -> bool {
+        if kind == FailureKind::WriteTimeout {
+            // Whether the peer takes more is known when it is tried.
+            !self.write.is_zero()
+        } else {
+            !self.read.is_zero() && lease.has_unread()
         }
     }
 
     /// The limit that has been reached by now, or the next point in time to look again.
-    fn due<R: Runtime>(&self, lease: &Lease<R>, now: Timestamp) -> Result<Timestamp, FailureKind> {
+    fn due<R: Runtime>(
+        &mut self,
+        lease: &Lease<R>,
+        now: Timestamp,
+    ) -> Result<Timestamp, FailureKind> {
         let mut next = Timestamp::MAX;
         if let Some(cutoff) = self.cutoff {
             if now >= cutoff.at {
@@ -185,7 +197,7 @@ impl Watch {
             next = next.min(now.saturating_add(self.read.max(AGAIN)));
         }
         match silent_until {
-            Some(at) if now >= at => Err(kind),
+            Some(at) if now >= at => self.grace(lease, now, at, kind).ok_or(kind),
             Some(at) => Ok(next.min(at)),
             None => Ok(next),
         }

@@ -191,8 +191,8 @@ impl<R: Runtime> Lease<R> {
     /// when the connection is driven next.
     #[cold]
     pub(crate) fn has_unread(&self) -> bool {
-        let unread = matches!(self.hold, Hold::Whole(_)) && self.peek() != Peeked::Nothing;
-        if unread {
+        let unread = self.peek() != Peeked::Nothing;
+        if unread && matches!(self.hold, Hold::Whole(_)) {
             self.shared.relay.ask();
         }
         unread
