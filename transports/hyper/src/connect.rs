@@ -104,7 +104,7 @@ impl Connector {
         let io = MeteredIo::new(Arc::clone(&wire), runtime.clone(), meter, scratch);
         let _ = shared.wire.set(wire);
         if http2 {
-            self.speak_http2(io.in_frames(), &shared.meter).await
+            self.speak_http2(io.in_frames(self.max_head), &shared.meter).await
         } else {
             self.speak_http1(io).await
         }

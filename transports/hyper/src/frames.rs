@@ -31,8 +31,12 @@ const FOLLOWED: usize = 1024;
 /// whole of it has come. And it sees to it that hyper takes no response for whole that was broken
 /// off: a stream that is reset without an error has ended to hyper, as one has whose peer wants no
 /// more of the request (RFC 9113 8.1), but a response is complete with `END_STREAM` alone.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Frames {
+    /// How many bytes of heads a response may have: interim ones, its own, and trailers.
+    most_heads: usize,
+    /// Whether a response has more.
+    too_much: bool,
     head: [u8; HEAD],
     /// How much of the head has come.
     known: usize,
@@ -50,12 +54,29 @@ pub(crate) struct Frames {
     open: Open,
 }
 
-/// The streams whose response has begun, and not ended, in their order. They are few, and come and
-/// go with every response.
+/// The streams whose response has begun, and not ended, in their order, and how many bytes of heads
+/// each has had. They are few, and come and go with every response.
 #[derive(Debug, Default)]
-struct Open(Vec<u32>);
+struct Open(Vec<(u32, usize)>);
 
 impl Frames {
+    /// Nothing has come yet, and a response may have so many bytes of heads.
+    pub(crate) const fn new(most_heads: usize) -> Self {
+        Self {
+            most_heads,
+            too_much: false,
+            head: [0; HEAD],
+            known: 0,
+            payload: 0,
+            left: 0,
+            start: [0; GOAWAY_CODE + CODE],
+            goes_on: false,
+            heads: false,
+            ends: false,
+            open: Open(Vec::new()),
+        }
+    }
+
     /// Takes what has come next, and changes the reason by which a response is broken off. Answers
     /// whether a response stops in the middle of a frame, or of its head; or may do so, where the
     /// kind of the frame has not come yet.
@@ -85,6 +106,12 @@ impl Frames {
     /// Whether a response has ended since this was last asked.
     pub(crate) const fn had_ends(&mut self) -> bool {
         core::mem::replace(&mut self.ends, false)
+    }
+
+    /// Whether a response has had more heads than it may: hyper passes interim ones over, however many
+    /// there are (R-X-2).
+    pub(crate) const fn has_too_much(&self) -> bool {
+        self.too_much
     }
 
     /// Takes what there is of the head of a frame, and hands back what follows.
@@ -131,9 +158,16 @@ impl Frames {
             HEADERS => {
                 self.heads = true;
                 self.open.insert(self.stream());
+                self.count_heads();
             }
+            CONTINUATION => self.count_heads(),
             _ => {}
         }
+    }
+
+    fn count_heads(&mut self) {
+        let heads = self.open.heads(self.stream(), HEAD.saturating_add(self.left));
+        self.too_much |= heads > self.most_heads;
     }
 
     /// Where the code of an error ends, in a frame that has one.
@@ -181,24 +215,36 @@ impl Frames {
 
 impl Open {
     fn insert(&mut self, stream: u32) {
-        if let Err(place) = self.0.binary_search(&stream) {
-            self.0.insert(place, stream);
+        if let Err(place) = self.find(stream) {
+            self.0.insert(place, (stream, 0));
         }
         if self.0.len() > FOLLOWED {
             self.0.remove(0);
         }
     }
 
+    /// How many bytes of heads a response has had with these, if it is followed.
+    fn heads(&mut self, stream: u32, more: usize) -> usize {
+        let place = self.find(stream).ok();
+        place.and_then(|place| self.0.get_mut(place)).map_or(0, |(_, heads)| {
+            *heads = heads.saturating_add(more);
+            *heads
+        })
+    }
+
     /// Whether it was there.
     fn remove(&mut self, stream: u32) -> bool {
-        let place = self.0.binary_search(&stream);
-        place.map(|place| self.0.remove(place)).is_ok()
+        self.find(stream).map(|place| self.0.remove(place)).is_ok()
+    }
+
+    fn find(&self, stream: u32) -> Result<usize, usize> {
+        self.0.binary_search_by_key(&stream, |(open, _)| *open)
     }
 
     /// Removes all with a greater number than this. Whether there were any.
     fn remove_beyond(&mut self, last: u32) -> bool {
         let before = self.0.len();
-        self.0.retain(|stream| *stream <= last);
+        self.0.retain(|(stream, _)| *stream <= last);
         self.0.len() < before
     }
 }
@@ -260,7 +306,7 @@ mod tests {
         for (what, comes, expected) in cases {
             let comes = comes.concat();
             for piece in 1..=comes.len() {
-                let mut frames = Frames::default();
+                let mut frames = Frames::new(usize::MAX);
                 let mut taken = comes.clone();
                 taken.chunks_mut(piece).for_each(|some| {
                     frames.take(some);
@@ -276,11 +322,31 @@ mod tests {
         let whole = [head(1), frame(0, 0, 1, b"some"), frame(6, 0, 0, &[0; 8])].concat();
         let ends = [0, head(1).len(), head(1).len() + 13, whole.len()];
         for length in 0..whole.len() {
-            let mut frames = Frames::default();
+            let mut frames = Frames::new(usize::MAX);
             let within = frames.take(&mut whole[..length].to_vec());
             // Of a ping nothing is told once its kind is known.
             let ping = length >= ends[2] + 9;
             assert_eq!(within, !ends.contains(&length) && !ping, "{length}");
+        }
+    }
+
+    /// R-X-2: of one response and of all its heads, in frames that go on in others too.
+    #[test]
+    fn too_many_heads_are_known() {
+        let interim = frame(1, 0, 1, &[0; 41]);
+        let more = frame(9, 4, 1, &[0; 41]);
+        let two = [interim.clone(), more.clone()].concat();
+        for (what, comes, too_much) in [
+            ("as many as there may be", [two.clone(), head(3), head(5)].concat(), false),
+            ("one more", [two.clone(), head(1)].concat(), true),
+            ("of one that has begun again", [two, frame(0, 1, 1, b""), head(1)].concat(), false),
+            ("without an end", [interim, more.clone(), more].concat(), true),
+        ] {
+            let mut frames = Frames::new(100);
+            comes.clone().chunks_mut(7).for_each(|some| {
+                frames.take(some);
+            });
+            assert_eq!(frames.has_too_much(), too_much, "{what}");
         }
     }
 }

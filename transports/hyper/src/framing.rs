@@ -17,7 +17,6 @@ use crate::runtime::Runtime;
 const FAREWELL: Duration = Duration::from_millis(20);
 
 /// What is known of a connection of HTTP/2 by its frames.
-#[derive(Default)]
 pub(crate) struct Framing {
     frames: Frames,
     /// When a response last ended.
@@ -27,13 +26,36 @@ pub(crate) struct Framing {
 }
 
 impl Framing {
+    /// Of a connection that begins, on which a response head may have so many bytes.
+    pub(crate) const fn new(max_head: usize) -> Self {
+        // Interim heads, and the final one or trailers.
+        let frames = Frames::new(max_head.saturating_mul(2));
+        Self { frames, ended: None, end: None }
+    }
+
     /// Takes what has come.
-    pub(crate) fn take(&mut self, bytes: &mut [u8], now: Timestamp, meter: &Meter) {
+    ///
+    /// # Errors
+    ///
+    /// A response has more heads than it may (R-X-2).
+    pub(crate) fn take(
+        &mut self,
+        bytes: &mut [u8],
+        now: Timestamp,
+        meter: &Meter,
+    ) -> io::Result<()> {
         let within = self.frames.take(bytes);
         meter.framed(within, self.frames.had_heads().then_some(now));
         if self.frames.had_ends() {
             self.ended = Some(now);
         }
+        if self.frames.has_too_much() {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                "a response has too many heads",
+            ));
+        }
+        Ok(())
     }
 
     /// The connection has ended, or failed: as hyper is to have it.

@@ -88,9 +88,9 @@ impl<R: Runtime> MeteredIo<R> {
         }
     }
 
-    /// The same for HTTP/2.
-    pub(crate) fn in_frames(mut self) -> Self {
-        self.framing = Some(Box::default());
+    /// The same for HTTP/2, where a response head may have so many bytes.
+    pub(crate) fn in_frames(mut self, max_head: usize) -> Self {
+        self.framing = Some(Box::new(Framing::new(max_head)));
         self
     }
 
@@ -177,7 +177,7 @@ impl<R: Runtime> Read for MeteredIo<R> {
                 let now = this.runtime.now();
                 this.meter.read(filled.len(), now);
                 if let Some(framing) = &mut this.framing {
-                    framing.take(filled, now, &this.meter);
+                    framing.take(filled, now, &this.meter)?;
                 }
                 buffer.put_slice(filled);
             }

@@ -147,7 +147,8 @@ async fn heads_without_an_end_are_a_final_error(on: On) {
     let long = "v".repeat(2000);
     let large: Vec<_> = (0..60).map(|_| ("x-name", long.as_str())).collect();
     let interim = Frame::headers([(":status", "103"), ("link", &long)]);
-    let rows: [(&str, FailureKind, Vec<Frame>, Vec<Frame>); 2] = [
+    let small = Frame::headers([(":status", "103")]);
+    let rows: [(&str, FailureKind, Vec<Frame>, Vec<Frame>); 3] = [
         (
             "a head of 120 KB",
             FailureKind::RemoteProtocol,
@@ -155,9 +156,10 @@ async fn heads_without_an_end_are_a_final_error(on: On) {
             vec![Frame::continuation(large).unfinished()],
         ),
         ("endless 103", FailureKind::ResponseTooLarge, vec![], vec![interim]),
+        ("endless 103 of a few bytes", FailureKind::ResponseTooLarge, vec![], vec![small]),
     ];
     for (name, kind, first, frames) in rows {
-        let flood = Step::SendFlood { frames: again(&frames, 10), at_most: 64_000_000 };
+        let flood = Step::SendFlood { frames: again(&frames, 10), at_most: 1_000_000 };
         let steps = vec![Step::Preface(Http2::new()), Step::ReadRequest, Step::Send(first), flood];
         let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
         let error = client(&on, SOON).get(server.url("/")).send().await.unwrap_err();
