@@ -15,6 +15,7 @@ use redial_client::{Answer, Body, BoxError, Exchange, Origin, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::classify::{self, Baseline};
+use crate::codings;
 use crate::connections::{Connections, Lease};
 use crate::response::Reading;
 use crate::runtime::Runtime;
@@ -168,7 +169,13 @@ fn answer<R: Runtime>(
     // Where two framings contradict each other, the next response may begin anywhere (R-X-3). A
     // body whose length is known has one: hyper gives a transfer coding the preference.
     let headers = response.headers();
-    let in_step = response.body().size_hint().exact().is_some_and(|length| length > 0)
+    let known = response.body().size_hint().exact();
+    if known.is_none() && !lease.is_multiplexed() && !codings::are_undone(headers) {
+        let failure = Failure::new(FailureKind::RemoteProtocol, Delivery::Unknown);
+        let why = "the response has a transfer coding that was not asked for";
+        return Err(TransportError::with_source(failure, why));
+    }
+    let in_step = known.is_some_and(|length| length > 0)
         || !(headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH))
         || redial_engine::planted!(OutOfStepReused);
     let reused = lease.is_reused();

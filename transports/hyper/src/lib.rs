@@ -96,6 +96,7 @@
 #[cfg(feature = "async-io")]
 pub mod async_io;
 mod classify;
+mod codings;
 mod connect;
 mod connections;
 mod dial;

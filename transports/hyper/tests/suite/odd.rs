@@ -29,7 +29,7 @@ use Got::{Answer, Error};
 use Next::{Another, Same};
 
 /// What a GET is answered with, byte for byte; where it ends in `<close>`, the server closes then.
-const ROWS: [(&str, Got); 36] = [
+const ROWS: [(&str, Got); 43] = [
     // Status lines.
     ("HTTP/1.1 200 \r\ncontent-length: 2\r\n\r\nok", Answer(200, "ok", Same)),
     ("HTTP/1.1 200\r\ncontent-length: 2\r\n\r\nok", Answer(200, "ok", Same)),
@@ -94,7 +94,7 @@ const ROWS: [(&str, Got); 36] = [
         Answer(200, "ok", Same),
     ),
     (
-        "HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n0002\r\nok\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: , Chunked\r\n\r\n0002\r\nok\r\n0\r\n\r\n",
         Answer(200, "ok", Same),
     ),
     (
@@ -102,6 +102,31 @@ const ROWS: [(&str, Got); 36] = [
         Error(RemoteProtocol),
     ),
     ("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n<close>", Error(Truncated)),
+    (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: , chunked ,\r\n\r\n2\r\nok\r\n0\r\n\r\n<close>",
+        Error(RemoteProtocol),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n<close>",
+        Error(RemoteProtocol),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\ntransfer-encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n<close>",
+        Error(RemoteProtocol),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntransfer-encoding: identity\r\n\r\n2\r\nok\r\n0\r\n\r\n<close>",
+        Error(RemoteProtocol),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked, chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n<close>",
+        Error(RemoteProtocol),
+    ),
+    (
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: gzip\r\n\r\n2\r\nok\r\n0\r\n\r\n<close>",
+        Error(RemoteProtocol),
+    ),
+    ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nok<close>", Answer(200, "ok", Another)),
 ];
 
 async fn odd_responses_are_read_as_they_are_meant_or_refused(on: On) {
