@@ -5,6 +5,7 @@ use core::time::Duration;
 use isahc::HttpClient;
 use isahc::auth::Authentication;
 use isahc::config::{Configurable, RedirectPolicy, VersionNegotiation};
+use isahc::net::dns::DnsCache;
 use isahc::tls::{TlsConfig, TrustStore};
 use redial_client::{Protocol, Roots, Settings, SettingsError};
 use rustls_pki_types::CertificateDer;
@@ -56,6 +57,9 @@ impl Maker {
             .automatic_decompression(false)
             .expect_continue(false)
             .redirect_policy(RedirectPolicy::None)
+            // curl would keep an answer for a minute, and one that there is no such name for half of
+            // it: every attempt would fail as the first did (R-D-3). The system caches as it sees fit.
+            .dns_cache(DnsCache::Disable)
             // They say how long it took to connect, and cost curl some calls for each request.
             .metrics(self.settings.observer.is_some())
             .proxy(None);
