@@ -274,7 +274,7 @@ fn answer(
         let why = "a response of HTTP/1.0 has a transfer coding";
         return Err(on(reused, TransportError::with_source(failure, why)));
     }
-    if chunked && head.headers.contains_key(CONTENT_LENGTH) {
+    if chunked && is_ambiguous(&head.headers) {
         // Where two framings contradict each other, the next response may begin anywhere (R-X-3).
         connections.retire(lease.handle());
     }
@@ -285,6 +285,18 @@ fn answer(
     let others = begun.streams.then(|| Arc::clone(connections));
     let body = Reading::new(body, lease, begun.watch, length, others);
     Ok(Answered { head, body, doubtful, reused })
+}
+
+/// Whether a response with a transfer coding may end elsewhere for another reader than for curl: it
+/// has a length as well, or its coding is not `chunked` alone.
+fn is_ambiguous(headers: &HeaderMap) -> bool {
+    let lines = headers.get_all(TRANSFER_ENCODING).iter();
+    let codings = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    // An empty element of a list is none (RFC 9110 5.6.1.2).
+    let mut codings = codings.map(<[u8]>::trim_ascii).filter(|coding| !coding.is_empty());
+    let first = codings.next();
+    let alone = first.is_some_and(|coding| coding.eq_ignore_ascii_case(b"chunked"));
+    headers.contains_key(CONTENT_LENGTH) || !alone || codings.next().is_some()
 }
 
 /// How long the body of a response will be, where the head tells; an error where that head is none

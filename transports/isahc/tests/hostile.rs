@@ -197,6 +197,10 @@ fn what_is_odd_but_a_response_is_taken() {
     };
     let plain = |lines: &str| head("HTTP/1.1 200 OK", lines, "ok");
     let closed = |text: &str| vec![write(text), Step::Close];
+    let coded = |coding: &str| {
+        let head = format!("HTTP/1.1 200 OK\r\ntransfer-encoding: {coding}\r\n\r\n");
+        vec![write(&format!("{head}2\r\nok\r\n0\r\n\r\n"))]
+    };
     let rows = [
         ("no reason", head("HTTP/1.1 200", "", "ok"), (200, "ok", true)),
         ("a status of no class", head("HTTP/1.1 600 Odd", "", "ok"), (600, "ok", true)),
@@ -229,6 +233,21 @@ fn what_is_odd_but_a_response_is_taken() {
             (200, "", false),
         ),
         ("204 with bytes behind it", head("HTTP/1.1 204 No", "", "no"), (204, "", false)),
+        ("chunks", coded("chunked"), (200, "ok", true)),
+        ("chunks, loudly", coded("CHUNKED"), (200, "ok", true)),
+        ("chunks, beside nothing", coded(", chunked ,"), (200, "ok", true)),
+        (
+            "chunks and identity",
+            coded("chunked\r\ntransfer-encoding: identity"),
+            (200, "ok", false),
+        ),
+        (
+            "identity and chunks",
+            coded("identity\r\ntransfer-encoding: chunked"),
+            (200, "ok", false),
+        ),
+        ("chunks twice", coded("chunked\r\ntransfer-encoding: chunked"), (200, "ok", false)),
+        ("a list of identity and chunks", coded("identity, chunked"), (200, "ok", false)),
         // In one piece: curl may take what comes later for the next answer, as is declared (R-X-3).
         ("more than the length", head("HTTP/1.1 200 OK", "", "ok!"), (200, "ok", false)),
     ];
