@@ -295,6 +295,16 @@ declare! {
         shown_by: "hostile::the_limit_of_curl_itself_is_a_bound_too",
     }
     {
+        requirements: ["R-X-2", "R-D-3"],
+        rows: [],
+        instead: "over HTTP/2, interim heads without end are `Reset` beyond curl's limit of 300 KiB, \
+                  `Closed` beyond its limit of 5,000 lines, and retried; fewer of them are taken",
+        because: "`lib/http2.c`, `on_header`, fails by nghttp2's callback, which is `CURLE_HTTP2` as \
+                  the end of a connection is; what curl says in words beside it (\"Too many response \
+                  headers\"), isahc's `agent/mod.rs` does not ask for (`Message::result`)",
+        shown_by: "http2::interim_heads_without_end_are_bounded_by_curl",
+    }
+    {
         requirements: ["R-D-3", "R-X-3"],
         rows: [all("bad-chunk-size", &["reset (answered)"])],
         instead: "a malformed chunk is a `Reset`",

@@ -146,3 +146,28 @@ fn a_reset_that_names_no_error_ends_a_response() {
     let client = client().build().unwrap();
     assert_eq!(block_on(client.get(server.url("/")).send()).unwrap().text(), "half");
 }
+
+/// R-X-2, as it is declared: interim heads end by curl's own limits, of which it says what it says of
+/// a connection that broke.
+#[test]
+fn interim_heads_without_end_are_bounded_by_curl() {
+    let long = "y".repeat(8000);
+    let cases = [("</a>", FailureKind::Closed), (long.as_str(), FailureKind::Reset)];
+    for (link, kind) in cases {
+        let frames = vec![Frame::headers([(":status", "103"), ("link", link)])];
+        let flood = vec![Step::SendFlood { frames, at_most: 50_000_000 }];
+        let server = FaultServer::start(Script::requests(vec![]).otherwise(flood)).unwrap();
+        let call = client().build().unwrap().get(server.url("/")).max_attempts(NonZeroU32::MIN);
+        let failure = block_on(call.send()).unwrap_err().failure().unwrap();
+        assert_eq!((failure.kind, failure.delivery), (kind, Delivery::Unknown));
+        let sent = server.log().connections()[0].bytes_out;
+        assert!(sent < 20_000_000, "{kind:?} after {sent} bytes");
+    }
+    let some = vec![Frame::headers([(":status", "103"), ("link", &long)]); 20];
+    let steps = vec![Step::Send(some), ok().step()];
+    let server = FaultServer::start(Script::requests(vec![steps])).unwrap();
+    assert_eq!(
+        block_on(client().build().unwrap().get(server.url("/")).send()).unwrap().text(),
+        "ok"
+    );
+}
