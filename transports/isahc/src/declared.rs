@@ -386,6 +386,18 @@ declare! {
         shown_by: "calls::what_isahc_would_change_is_refused_before_anything_is_sent",
     }
     {
+        requirements: ["R-C-3", "R-C-5"],
+        rows: [],
+        instead: "a request head of more than 1 MiB, or of more than 64 KiB over HTTP/2, is refused \
+                  as `LocalLimit`, and nothing is sent; where HTTP/1.1 may be negotiated, one of \
+                  more than 64 KiB goes by that, over a connection of its own",
+        because: "`lib/http.c` writes none beyond `DYN_HTTP_REQUEST`; nghttp2's \
+                  `nghttp2_session.c`, `session_prep_frame`, sends none beyond \
+                  `NGHTTP2_MAX_HEADERSLEN`, of which `lib/http2.c`, `cf_h2_send`, says \
+                  `CURLE_SEND_ERROR`, as of a connection that broke",
+        shown_by: "http2::a_head_beyond_what_curl_sends_is_refused_before_it_is_sent",
+    }
+    {
         requirements: ["R-P-3"],
         rows: [],
         instead: "an idle connection that is due closes at once where no request is on its \

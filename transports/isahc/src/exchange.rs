@@ -42,8 +42,9 @@ pub(crate) fn send(
     exchange: Exchange,
 ) -> impl Future<Output = Result<Answer, TransportError>> + Send {
     async move {
-        request::check(&exchange.request)?;
-        let lane = request::lane(&exchange);
+        let protocol = connections.maker().settings().protocol;
+        request::check(&exchange.request, protocol)?;
+        let lane = request::lane(&exchange, protocol);
         if exchange.timeouts.connect.is_zero() && !may_reuse(connections, lane, &exchange) {
             // At once (R-T-8), however near the server is.
             return Err(TransportError::unsent(FailureKind::ConnectTimeout));

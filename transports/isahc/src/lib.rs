@@ -49,6 +49,7 @@
 //! | `connections.rs` and its folder | slots, first come, first served, which handle a request goes over, and when idle connections close |
 //! | `ledger.rs` | how many connections there may be: arithmetic, without a lock or a clock |
 //! | `request.rs` | the request as isahc takes it |
+//! | `head.rs` | whether its head is larger than curl sends |
 //! | `upload.rs` | the request body as curl reads it, and how far it has come |
 //! | `exchange.rs` | one request until its response head |
 //! | `response.rs` | the response body |
@@ -70,6 +71,7 @@ mod descriptors;
 mod exchange;
 mod file;
 mod handles;
+mod head;
 mod identity;
 mod ledger;
 mod request;
@@ -84,6 +86,7 @@ mod watch;
 pub use classify::CurlError;
 pub use declared::{DECLARED, Declared, DeclaredRow, Requests};
 pub use descriptors::DescriptorLimit;
+pub use head::RequestHeadLimit;
 pub use request::Unsendable;
 pub use transport::{Isahc, IsahcTransport, StartError};
 pub use upload::UploadCut;

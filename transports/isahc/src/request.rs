@@ -16,6 +16,7 @@ use redial_client::{Body, BoxError, Clock, Exchange, Protocol, ThreadClock, Tran
 use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::connections::Lease;
+use crate::head;
 use crate::ledger::Lane;
 use crate::upload::{Progress, Source, Upload};
 
@@ -55,10 +56,16 @@ impl StdError for Unsendable {}
 
 /// Which handle a request goes over: curl re-sends what it lost on a reused connection, so that
 /// only what may be repeated gets one. Nor does curl heed that a request closes its connection
-/// (RFC 9112 9.6): one that says so has its own.
-pub(crate) fn lane(exchange: &Exchange) -> Lane {
-    let kept = is_repeatable(exchange.request.method()) && !exchange.fresh_connection;
-    if kept && !announces_close(exchange.request.headers()) { Lane::Kept } else { Lane::Fresh }
+/// (RFC 9112 9.6): one that says so has its own. So has one that is too large for HTTP/2, where that
+/// is negotiated: such a connection is one of HTTP/1.1.
+pub(crate) fn lane(exchange: &Exchange, protocol: Protocol) -> Lane {
+    let request = &exchange.request;
+    let kept = is_repeatable(request.method())
+        && !exchange.fresh_connection
+        && !announces_close(request.headers());
+    let negotiates =
+        protocol == Protocol::Negotiated && request.uri().scheme_str() == Some("https");
+    if kept && (!negotiates || head::fits_http2(request)) { Lane::Kept } else { Lane::Fresh }
 }
 
 /// Whether whoever sends these headers closes the connection after them, and says so.
@@ -76,7 +83,7 @@ fn is_repeatable(method: &Method) -> bool {
 }
 
 /// Whether isahc sends the request as it is.
-pub(crate) fn check(request: &Request<Body>) -> Result<(), TransportError> {
+pub(crate) fn check(request: &Request<Body>, protocol: Protocol) -> Result<(), TransportError> {
     let uri = request.uri();
     let wrong: BoxError = if request.headers().values().any(|value| value.to_str().is_err()) {
         Unsendable::HeaderValue.into()
@@ -85,7 +92,7 @@ pub(crate) fn check(request: &Request<Body>) -> Result<(), TransportError> {
     } else if request.method() == Method::HEAD && !request.body().is_end_stream() {
         Unsendable::HeadWithBody.into()
     } else {
-        return Ok(());
+        return Ok(head::check(request, protocol)?);
     };
     let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
     Err(TransportError::with_source(failure, wrong))

@@ -12,6 +12,7 @@
 mod common;
 
 use core::convert::Infallible;
+use core::error::Error as _;
 use core::num::NonZeroU32;
 use core::pin::Pin;
 use core::task::{Context, Poll};
@@ -19,12 +20,13 @@ use core::time::Duration;
 use std::thread;
 
 use bytes::Bytes;
-use common::{block_on, client, timeouts};
+use common::{SOON, block_on, client, timeouts};
 use http::Method;
 use http_body::Frame;
 use redial_client::{Body, Client, Error, Response};
 use redial_conformance::{FaultServer, Reply, Script, Step};
 use redial_engine::{Delivery, Failure, FailureKind, Outcome};
+use redial_isahc::RequestHeadLimit;
 
 fn write(text: &str) -> Step {
     Step::Write(text.as_bytes().to_vec())
@@ -300,5 +302,44 @@ fn a_source_that_panics_fails_its_own_request() {
         let error = block_on(call.send()).unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (FailureKind::InvalidRequest, 1));
         assert_eq!(other.join().unwrap(), 201);
+    }
+}
+
+/// R-C-3, as it is declared: every head that is not refused is sent.
+#[test]
+fn a_head_beyond_what_curl_writes_is_refused_before_it_is_sent() {
+    let client = client();
+    for (method, body) in [(Method::GET, ""), (Method::POST, "body")] {
+        let call = |length: usize| {
+            let taken = vec![
+                Step::ReadBytes(length),
+                write("HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nok"),
+                Step::AwaitClose { within: SOON },
+            ];
+            let server = FaultServer::start(Script::connections(vec![taken])).unwrap();
+            let call = client.call(method.clone(), server.url("/")).body(body);
+            let answer = block_on(call.header("x", "y".repeat(length)).send());
+            (answer, server.log().connections().len())
+        };
+        // Of these lengths of a header the first is sent, and the other refused.
+        let (mut sent, mut refused) = (1_048_000, 1_049_000);
+        while sent + 1 < refused {
+            let length = usize::midpoint(sent, refused);
+            match call(length) {
+                (Ok(response), connections) => {
+                    assert_eq!((response.text().as_ref(), connections), ("ok", 1), "{length}");
+                    sent = length;
+                }
+                (Err(error), connections) => {
+                    assert_eq!((error.attempts().len(), connections), (1, 0), "{length}: {error}");
+                    let outcome = Outcome::failure(FailureKind::LocalLimit, Delivery::Unsent);
+                    assert_eq!(error.attempts()[0].outcome, outcome, "{length}");
+                    let limit = error.source().unwrap().downcast_ref();
+                    assert_eq!(limit, Some(&RequestHeadLimit::Http1), "{length}");
+                    refused = length;
+                }
+            }
+        }
+        assert!((1_048_200..1_048_576).contains(&sent), "{method}: {sent}");
     }
 }

@@ -10,6 +10,7 @@
 
 mod common;
 
+use core::error::Error as _;
 use core::num::NonZeroU32;
 use core::time::Duration;
 use std::thread;
@@ -19,7 +20,7 @@ use http::Method;
 use redial_client::{ClientBuilder, Protocol, Settings};
 use redial_conformance::{ErrorCode, FaultServer, Frame, Http2, Script, Step};
 use redial_engine::{Delivery, FailureKind};
-use redial_isahc::IsahcTransport;
+use redial_isahc::{IsahcTransport, RequestHeadLimit};
 
 fn client() -> ClientBuilder {
     let mut settings = Settings::default();
@@ -145,6 +146,42 @@ fn a_reset_that_names_no_error_ends_a_response() {
     let server = FaultServer::start(Script::requests(vec![vec![reset]])).unwrap();
     let client = client().build().unwrap();
     assert_eq!(block_on(client.get(server.url("/")).send()).unwrap().text(), "half");
+}
+
+/// R-C-3, as it is declared: every head that is not refused can be sent, and one that is refused is
+/// so before there is a connection.
+#[test]
+fn a_head_beyond_what_curl_sends_is_refused_before_it_is_sent() {
+    let client = client().build().unwrap();
+    for (method, body) in [(Method::GET, ""), (Method::PUT, "body"), (Method::POST, "body")] {
+        let server = FaultServer::start(Script::requests(vec![]).otherwise(vec![ok().step()]));
+        let server = server.unwrap();
+        let call = |length: usize| {
+            let call = client.call(method.clone(), server.url("/")).body(body);
+            block_on(call.header("x", "y".repeat(length)).send())
+        };
+        // Of these lengths of a header the first is sent, and the other refused.
+        let (mut sent, mut refused, mut requests) = (65_000, 66_000, 0);
+        while sent + 1 < refused {
+            let length = usize::midpoint(sent, refused);
+            match call(length) {
+                Ok(response) => {
+                    assert_eq!((response.text().as_ref(), response.attempts().len()), ("ok", 1));
+                    (sent, requests) = (length, requests + 1);
+                }
+                Err(error) => {
+                    let failure = error.failure().unwrap();
+                    let seen = (failure.kind, failure.delivery, error.attempts().len());
+                    assert_eq!(seen, (FailureKind::LocalLimit, Delivery::Unsent, 1), "{length}");
+                    let limit = error.source().unwrap().downcast_ref::<RequestHeadLimit>();
+                    assert_eq!(limit, Some(&RequestHeadLimit::Http2), "{length}");
+                    refused = length;
+                }
+            }
+        }
+        assert_eq!(server.log().requests().len(), requests, "{method}");
+        assert!((65_000..65_536).contains(&sent), "{method}: {sent}");
+    }
 }
 
 /// R-X-2, as it is declared: interim heads end by curl's own limits, of which it says what it says of

@@ -122,6 +122,21 @@ fn what_must_not_be_repeated_is_sent_by_http1() {
     }
 }
 
+/// R-C-5: what is too large for curl's HTTP/2 goes by HTTP/1.1, where both may be.
+#[test]
+fn a_head_that_is_too_large_for_http2_is_sent_by_http1() {
+    let server = server(Tls::new(Certificate::Good).alpn(["h2", "http/1.1"]), vec![ok().step()]);
+    let client = trusting(&server, |settings| settings.protocol = Protocol::Negotiated);
+    for (length, version) in [(65_000, Version::HTTP_2), (70_000, Version::HTTP_11)] {
+        for _ in 0..2 {
+            let response =
+                block_on(client.get(server.url("/")).header("x", "y".repeat(length)).send());
+            let response = response.unwrap();
+            assert_eq!((response.version(), response.attempts().len()), (version, 1), "{length}");
+        }
+    }
+}
+
 #[test]
 fn no_common_protocol_is_final() {
     let server = server(Tls::new(Certificate::Good).alpn(["other"]), vec![ok().step()]);
