@@ -25,7 +25,7 @@ impl fmt::Display for DescriptorLimit {
 impl StdError for DescriptorLimit {}
 
 impl DescriptorLimit {
-    /// Whether a descriptor that is opened now is beyond what curl can wait for.
+    /// Whether a descriptor that curl asked for a moment ago was beyond what it can wait for.
     pub(crate) fn is_reached() -> bool {
         // What the system brings was configured on the system, and waits with `poll`.
         let selects = curl::Version::get().vendored() && !is_built_with_poll();
@@ -39,14 +39,23 @@ fn is_built_with_poll() -> bool {
     flags.split_whitespace().any(|flag| matches!(flag, "-DHAVE_POLL" | "-DHAVE_POLL=1"))
 }
 
-/// `FD_SETSIZE`, from which a few are taken off that may have come free since curl had its socket.
-const SELECTABLE: i32 = 1024 - 8;
+/// `FD_SETSIZE`.
+const SELECTABLE: i32 = 1024;
 
+/// How many descriptors may have come free since curl had its socket, whatever their numbers.
+#[cfg(unix)]
+const COME_FREE: usize = 16;
+
+/// The lowest number that is free, but for those that may have come free just now.
 #[cfg(unix)]
 fn next_descriptor() -> Option<i32> {
+    use std::fs::File;
     use std::os::fd::AsRawFd;
-    // The kernel gives the lowest number that is free (POSIX 2.6).
-    std::fs::File::open("/dev/null").ok().map(|file| file.as_raw_fd())
+    // The kernel gives the lowest number that is free (POSIX 2.6), and each of these is held until
+    // the last has its own.
+    let open = |_| File::open("/dev/null").ok();
+    let held: Vec<_> = (0..=COME_FREE).map_while(open).collect();
+    held.iter().map(AsRawFd::as_raw_fd).max()
 }
 
 /// Elsewhere a socket's number says nothing.

@@ -12,7 +12,10 @@
 mod common;
 
 use core::error::Error as _;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 use std::fs::File;
+use std::thread;
 
 use common::{SOON, always, block_on, ok, timeouts};
 use http::Request;
@@ -35,6 +38,30 @@ async fn send(
     Ok(status)
 }
 
+/// What others in the process close while curl connects is no reason to blame the network.
+fn others_come_and_go(transport: &IsahcTransport, server: &FaultServer, low: File) {
+    let over = AtomicBool::new(false);
+    let failures: Vec<_> = thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut low = Some(low);
+            while !over.load(Ordering::Relaxed) {
+                thread::sleep(Duration::from_micros(200));
+                drop(low.take());
+                thread::yield_now();
+                low = File::open("/dev/null").ok();
+            }
+        });
+        // Whoever gets the number that came free is connected.
+        let sent = (0..300).map(|_| block_on(send(transport, "POST", server)).err());
+        let failures = sent.flatten().map(|error| error.failure()).collect();
+        over.store(true, Ordering::Relaxed);
+        failures
+    });
+    for failure in failures {
+        assert_eq!((failure.kind, failure.delivery), (FailureKind::LocalLimit, Delivery::Unsent));
+    }
+}
+
 /// One test alone in its process: the number of open files is everybody's.
 #[test]
 fn two_thousand_open_files_are_no_dead_network() {
@@ -45,7 +72,7 @@ fn two_thousand_open_files_are_no_dead_network() {
     let refused = block_on(send(&transport, "GET", &nobody)).unwrap_err().failure();
     assert_eq!(refused.kind, FailureKind::Connect);
 
-    let files: Vec<_> = (0..2000)
+    let mut files: Vec<_> = (0..2000)
         .map(|_| File::open("/dev/null").expect("raise the limit of open files (ulimit -n 4096)"))
         .collect();
     // A connection that stands serves on.
@@ -62,6 +89,8 @@ fn two_thousand_open_files_are_no_dead_network() {
     assert_eq!((failure.kind, failure.delivery), (FailureKind::LocalLimit, Delivery::Unsent));
     let source = error.source().unwrap().downcast_ref::<DescriptorLimit>();
     assert!(source.unwrap().to_string().contains("HAVE_POLL"), "it says what to do");
+    // The lowest: it was opened first.
+    others_come_and_go(&transport, &server, files.remove(0));
     // Final: another attempt would meet the same.
     let client = common::client_of(transport.clone()).policy(StandardPolicy::default());
     let error = block_on(client.build().unwrap().get(nobody.url("/")).send()).unwrap_err();
