@@ -5,14 +5,28 @@
 //! cargo run -p redial --example choose --all-features -- URL client.toml
 //! ```
 
-#![allow(clippy::print_stdout, reason = "an example shows what it does")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "an example shows what it does")]
 
 use core::error::Error;
+use std::process::ExitCode;
 
 use redial::TransportKind;
 use redial::blocking::{self, ClientBuilder};
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> ExitCode {
+    let Err(error) = call() else { return ExitCode::SUCCESS };
+    // Each error says its own part, and leaves the rest to its source.
+    eprint!("{error}");
+    let mut source = error.source();
+    while let Some(error) = source {
+        eprint!(": {error}");
+        source = error.source();
+    }
+    eprintln!();
+    ExitCode::FAILURE
+}
+
+fn call() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let url = arguments.next().ok_or("say which URL to call")?;
     let builder = match arguments.next() {

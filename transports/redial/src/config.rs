@@ -6,7 +6,7 @@ use core::fmt;
 use redial_client::engine::reading::strict;
 use redial_client::{BoxError, Client, ClientBuilder, ClientConfig, UnreadableFile};
 use serde::Deserializer;
-use serde_path_to_error::Track;
+use serde_path_to_error::{Path, Segment, Track};
 
 use crate::kind::{TransportKind, UnknownTransport};
 
@@ -39,7 +39,19 @@ where
 {
     let mut track = Track::new();
     let read = strict(serde_path_to_error::Deserializer::new(from, &mut track));
-    read.map_err(|error: D::Error| FieldError::new(track.path().to_string(), error))
+    read.map_err(|error: D::Error| FieldError::new(path(&track.path()), error))
+}
+
+/// A path as text: as far as it is known, where what was read ends before the name of a field.
+fn path(path: &Path) -> String {
+    let text = path.to_string();
+    let cut = matches!(path.iter().next_back(), Some(Segment::Unknown));
+    let known = text.strip_suffix('?').filter(|_| cut).map(|known| known.trim_end_matches('.'));
+    match known {
+        None => text,
+        Some("") => ".".to_owned(),
+        Some(known) => known.to_owned(),
+    }
 }
 
 /// A client to be built as its configuration says, over the transport that this names, or tokio.
@@ -100,9 +112,10 @@ impl FieldError {
 }
 
 impl fmt::Debug for FieldError {
-    /// The field alone: errors of some formats show all that they were read from (R-O-3).
+    /// The words of `Display`, for a `main` that returns it; nothing of the error of the format,
+    /// which may show all that it was read from (R-O-3).
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("FieldError").field("field", &self.field).finish_non_exhaustive()
+        write!(f, "FieldError({self})")
     }
 }
 

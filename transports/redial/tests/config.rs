@@ -252,11 +252,17 @@ const WRONG_JSON: &[(&str, &str, &[&str])] = &[
     (r#"{"headers": null}"#, "headers", &["a table of headers"]),
     (r#"{"headers": {"a": "1", "a": "2"}}"#, "headers.a", &["once"]),
     (r#"{"pool": {"max_connections": 1, "max_connections": 2}}"#, "pool", &["max_connections"]),
+    // The text ends before the name of a field.
+    ("{", ".", &["EOF"]),
+    (r#"{"pool": {"#, "pool", &["EOF"]),
+    (r#"{"policy": {"retry_statuses": ["#, "policy.retry_statuses", &["EOF"]),
     (r#"{"policy": {"retry_statuses": [null]}}"#, "policy.retry_statuses[0]", &["null", "999"]),
 ];
 
 fn refused(error: &redial::FieldError, text: &str, field: &str, words: &[&str]) {
     assert_eq!(error.field(), field, "{text:?} gives {error}");
+    // A `main` that returns it shows this.
+    assert!(format!("{error:?}").contains(&error.to_string()), "{error:?}");
     let said = error.to_string();
     for word in words {
         assert!(said.contains(word), "{text:?} does not say {word:?}: {said}");
