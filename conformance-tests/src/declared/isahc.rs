@@ -59,7 +59,7 @@ const UNTOLD: &str = "curl tells of a connection with the response alone, and no
                       figures are bounds from above";
 const LETS_GO_LATE: &str = "curl notices that a call was dropped when bytes move (isahc's \
                             handler.rs:543), or when the reaper comes: after the read timeout and \
-                            5 s, and 5 s more where bytes had moved (lib/progress.c:150)";
+                            5 s, and up to 8 s more where bytes had moved (lib/progress.c:150)";
 
 /// What isahc declares.
 pub fn isahc() -> Vec<Declaration> {

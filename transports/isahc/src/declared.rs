@@ -218,6 +218,16 @@ declare! {
         shown_by: "timeouts::a_head_that_trickles_is_bounded",
     }
     {
+        requirements: ["R-T-2"],
+        rows: [],
+        instead: "a response body of which fewer than six bytes come in any five seconds, as of a \
+                  heartbeat that is a line feed, is a `ReadTimeout` after the read timeout and 5 s \
+                  of that, although no silence was as long",
+        because: "the reaper, curl's low-speed limit, is set for the whole of a request; \
+                  `lib/progress.c`, `progress_calc`, counts whole bytes a second over five",
+        shown_by: "timeouts::a_body_of_a_few_bytes_now_and_then_ends_by_the_low_speed_limit",
+    }
+    {
         requirements: ["R-T-3"],
         rows: [],
         instead: "over HTTP/2, the last 64 KiB of a body have the read timeout to come through the \
@@ -281,7 +291,8 @@ declare! {
         requirements: ["R-T-7", "R-P-10"],
         rows: [],
         instead: "a dropped call is gone at once, its slot when curl lets go: with the next byte, \
-                  or after the read timeout and 5 s, and 5 s more where bytes had moved before",
+                  or after the read timeout and 5 s, in whole seconds, and up to 8 s more where bytes had \
+                  moved before",
         because: "isahc's `handler.rs` looks for a dropped future in its callbacks alone; \
                   `lib/progress.c` looks back so far",
         shown_by: "dropped::a_dropped_request_to_a_silent_server_frees_its_slot_with_the_reaper",
@@ -405,6 +416,16 @@ declare! {
         because: "isahc's `agent/mod.rs` has no message that closes a connection, only one that \
                   ends the handle",
         shown_by: "pool::an_idle_connection_expires_beside_traffic",
+    }
+    {
+        requirements: ["R-P-2", "R-P-7"],
+        rows: [],
+        instead: "while more connections are open than may be kept idle, those in use included, one \
+                  that has served its request closes: with the default limits nothing is reused \
+                  where more than 20 requests run all the time",
+        because: "`lib/conncache.c`, `Curl_cpool_conn_now_idle`, holds all of them against \
+                  `CURLMOPT_MAXCONNECTS`, which is isahc's `connection_cache_size`",
+        shown_by: "pool::more_requests_than_may_be_kept_idle_keep_no_connection",
     }
     {
         requirements: ["R-P-4"],

@@ -131,7 +131,8 @@ pub(crate) fn prepare(
         *all = headers;
     }
     let read = exchange.timeouts.read.saturating_add(REAPER).min(LONGEST);
-    let whole_seconds = Duration::from_secs(read.as_secs().saturating_add(1));
+    let begun = u64::from(read.subsec_nanos() > 0);
+    let whole_seconds = Duration::from_secs(read.as_secs().saturating_add(begun));
     builder = builder
         .connect_timeout(exchange.timeouts.connect.clamp(Duration::from_millis(1), LONGEST))
         .low_speed_timeout(1, whole_seconds);

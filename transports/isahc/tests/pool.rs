@@ -264,6 +264,31 @@ fn an_idle_connection_makes_room_for_all_but_a_fresh_one_beside_a_busy_one() {
     finish(other);
 }
 
+/// R-P-2 and R-P-7, as it is declared: curl counts the connections in use among those that it keeps.
+#[test]
+fn more_requests_than_may_be_kept_idle_keep_no_connection() {
+    for (kept, reused) in [(4, true), (1, false)] {
+        let server = always(vec![Step::Pause(Duration::from_millis(100)), ok().step()]);
+        let limits = PoolLimits { max_connections: 4, max_keepalive_connections: kept, ..ONE };
+        let client = client_of(limited(limits)).build().unwrap();
+        thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..5 {
+                        let call = client.get(server.url("/")).timeouts(timeouts(SOON));
+                        block_on(call.send()).unwrap();
+                    }
+                });
+            }
+        });
+        let log = server.log();
+        assert_eq!(log.requests().len(), 20);
+        // Four threads begin, and the last may be alone at the end.
+        assert_eq!(log.connections().len() <= 6, reused, "{}", log.connections().len());
+        assert!(log.peak_open_connections() <= 4, "R-P-1");
+    }
+}
+
 #[test]
 fn no_connection_is_kept_where_none_may_be() {
     let cases = [

@@ -321,6 +321,30 @@ fn a_head_that_trickles_is_bounded() {
     assert!(began.elapsed() >= SHORT * 2 && began.elapsed() < SOON);
 }
 
+/// R-T-2, as it is declared: of a few bytes now and then, curl's low-speed limit sees nothing.
+#[test]
+fn a_body_of_a_few_bytes_now_and_then_ends_by_the_low_speed_limit() {
+    let body = |piece: &'static [u8]| {
+        let (bytes, gap) = ([piece; 12].concat(), Duration::from_millis(1200));
+        let head = ok().body(bytes.clone()).head();
+        let piece = piece.len();
+        always(vec![Step::Write(head), Step::WriteSlowly { bytes, piece, gap }])
+    };
+    let mut limits = timeouts(SOON);
+    limits.read = Duration::from_millis(1900);
+    let ends = [body(b"x"), body(b"a whole line\n")].map(|server| {
+        std::thread::spawn(move || {
+            let began = Instant::now();
+            (send(&server.url("/"), 0, limits).map_err(|error| error.failure()), began.elapsed())
+        })
+    });
+    let [few, enough] = ends.map(|end| end.join().unwrap());
+    let failure = few.0.unwrap_err();
+    assert_eq!((failure.kind, failure.delivery), (FailureKind::ReadTimeout, Delivery::Answered));
+    assert!(few.1 >= limits.read + Duration::from_secs(5), "{:?}", few.1);
+    assert_eq!(enough.0, Ok(200));
+}
+
 #[test]
 fn a_caller_that_reads_slowly_trips_no_timeout() {
     // R-T-2: only waiting for bytes is silence. The second half comes long after the first, but
