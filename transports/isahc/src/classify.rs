@@ -84,6 +84,14 @@ pub(crate) fn in_body(error: &io::Error, watch: &Watch) -> TransportError {
     TransportError::with_source(Failure::new(kind, Delivery::Answered), CurlError { code })
 }
 
+/// Whether a connection that may have other streams on it may be broken as a whole. curl keeps it
+/// then, where its TLS or its HTTP/2 has given up, as long as its end has not come.
+pub(crate) fn is_of_the_connection(error: &TransportError) -> bool {
+    let curl = error.source().and_then(|source| source.downcast_ref::<CurlError>());
+    error.failure().kind == FailureKind::Reset
+        || curl.is_some_and(|curl| curl.code == code_of::HTTP2)
+}
+
 /// Of a request that isahc has cut, and that was answered.
 const CUT: Failure = Failure::new(FailureKind::LocalLimit, Delivery::Answered);
 

@@ -180,11 +180,10 @@ fn failed(
     let reused = port.is_some() && lease.over(port);
     let streams_over_tls = begun.streams && begun.origin.scheme() == Scheme::Https;
     let error = classify::before_head(error, &begun.watch, &begun.progress, streams_over_tls);
-    let Failure { kind, delivery, .. } = error.failure();
+    let delivery = error.failure().delivery;
     if !begun.streams || delivery == Delivery::Unsent {
         lease.gone();
-    } else if kind == FailureKind::Reset {
-        // curl may keep a connection that its TLS has given up.
+    } else if classify::is_of_the_connection(&error) {
         connections.retire(lease.handle());
     }
     // What was never sent was on no connection that had served another.

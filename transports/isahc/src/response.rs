@@ -95,7 +95,7 @@ impl Reading {
             Poll::Ready(Err(error)) => {
                 let error = classify::in_body(&error, &self.watch);
                 let source = self.source.take();
-                if error.failure().kind == FailureKind::Reset {
+                if classify::is_of_the_connection(&error) {
                     self.retire(source.as_ref());
                 }
                 Poll::Ready(self.is_short().then_some(Err(error)))

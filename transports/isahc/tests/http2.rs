@@ -208,3 +208,31 @@ fn interim_heads_without_end_are_bounded_by_curl() {
         "ok"
     );
 }
+
+/// R-X-3: where a head or a trailer breaks off in its middle, HTTP/2 is out of step for all that
+/// comes, although curl keeps the connection.
+#[test]
+fn a_connection_that_is_out_of_step_serves_nothing_more() {
+    let hints = vec![Frame::headers([(":status", "103"), ("link", "</a>")]); 3000];
+    // One header of 3,000 bytes, and then again and again by its place in the table (RFC 7541 6.1).
+    let header =
+        [&[0x40, 1, b'x', 0x7f, 0xb9, 0x16], [b'y'; 3000].as_slice(), &[0xbe; 400]].concat();
+    let trailers = vec![Frame::new(1, header).end_headers().end_stream()];
+    let begun = vec![Frame::headers([(":status", "200")]), Frame::data("half")];
+    let cases = [
+        ("interim heads", hints, FailureKind::Closed),
+        ("trailers", [begun, trailers].concat(), FailureKind::Truncated),
+    ];
+    for (name, frames, kind) in cases {
+        let broken = vec![Step::Send(frames), ok().step()];
+        let script = Script::requests(vec![broken]).otherwise(vec![ok().step()]);
+        let server = FaultServer::start(script).unwrap();
+        let client = client().build().unwrap();
+        let first = client.get(server.url("/")).max_attempts(NonZeroU32::MIN);
+        assert_eq!(block_on(first.send()).unwrap_err().kind(), kind, "{name}");
+        assert_eq!(block_on(client.get(server.url("/")).send()).unwrap().text(), "ok", "{name}");
+        let log = server.log();
+        let seen: Vec<_> = log.requests().iter().map(|request| request.connection).collect();
+        assert_eq!(seen, [0, 1], "{name}");
+    }
+}
