@@ -21,7 +21,8 @@
 //! (and QUERY), and one on which a connection serves one request, for every other method and for
 //! [`Exchange::fresh_connection`](redial_client::Exchange::fresh_connection). Bodies are never
 //! rewound: a request with a body that curl would send again fails instead. A POST reaches a server
-//! once, whatever becomes of the connection (R-X-6); it pays with a connection of its own.
+//! once, whatever becomes of the connection (R-X-6); it pays with a connection of its own. As addresses
+//! are kept nowhere, each connection also asks the system for its own (R-D-3).
 //!
 //! What is left is in [`DECLARED`], each with its reason, and with the test that holds it to that.
 //!
