@@ -12,7 +12,7 @@ use redial_conformance::{Report, Scenario, Subject, coverage, run, scenarios};
 
 use crate::Failure;
 pub use crate::arguments::ConformArguments;
-use crate::report::{ReportFile, show};
+use crate::report_file::{ReportFile, show};
 use crate::streams::say;
 
 /// Plays the suite, or says what it proves, and answers the exit code.
@@ -45,7 +45,7 @@ pub fn play(arguments: &ConformArguments, scenarios: Vec<Scenario>) -> Result<Ex
     let began = Instant::now();
     let report = watched(&columns::named(&arguments.transport), &scenarios);
     let page = page::draw(&report, began.elapsed());
-    let shown = show(json.as_ref(), format_args!("{page}"));
+    let shown = show(&json, format_args!("{page}"));
     if let Some(mut json) = json {
         json.write(&report)?;
     }

@@ -10,6 +10,7 @@
 //! | `simulate.rs` | `redial simulate`: fleets of clients in virtual time |
 //! | `timeline.rs` | a call's history for people |
 //! | `report.rs` | the same for programs |
+//! | `report_file.rs` | where a report goes |
 //! | `streams.rs` | standard output and standard error |
 #![forbid(unsafe_code)]
 
@@ -17,6 +18,7 @@ mod arguments;
 pub mod conform;
 pub mod demo;
 mod report;
+mod report_file;
 pub mod scenarios;
 mod send;
 mod simulate;

@@ -1,17 +1,10 @@
 //! A call's history for programs: the JSON report, whose names are a contract.
 
-use core::fmt;
 use core::time::Duration;
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
 
 use redial::{AttemptRecord, Error, PoolFigures, Response};
 use redial_engine::{Outcome, Reason};
 use serde::Serialize;
-
-use crate::streams::{say, tell, written};
-use crate::{Failure, NO_RESPONSE, USAGE};
 
 /// The report of one call. All times are milliseconds.
 #[derive(Debug, Serialize)]
@@ -92,66 +85,6 @@ impl<'a> Report<'a> {
             elapsed_ms: milliseconds(elapsed),
         }
     }
-}
-
-/// The file that a report goes to, opened before anything is sent: a call is not made whose report
-/// nobody will see.
-#[derive(Debug)]
-pub(crate) struct ReportFile {
-    path: PathBuf,
-    /// `None` where it goes to standard output.
-    file: Option<File>,
-}
-
-impl ReportFile {
-    /// Opens the file, and leaves what is in it until there is a report. `-` is standard output.
-    pub(crate) fn open(path: &Path) -> Result<Self, Failure> {
-        let open = || File::options().write(true).create(true).truncate(false).open(path);
-        let file = (path != Path::new("-")).then(open).transpose();
-        let file = file.map_err(|error| unwritten(path, &error, USAGE))?;
-        Ok(Self { path: path.to_owned(), file })
-    }
-
-    /// Writes a report as JSON in place of what is in the file.
-    pub(crate) fn write(&mut self, report: &impl Serialize) -> Result<(), Failure> {
-        let json = serde_json::to_string_pretty(report);
-        let mut json = json.map_err(|error| self.failure(&error, NO_RESPONSE))?;
-        json.push('\n');
-        self.replace(json.as_bytes())
-    }
-
-    /// Puts this in place of what is in the file.
-    pub(crate) fn replace(&mut self, text: &[u8]) -> Result<(), Failure> {
-        let Some(file) = &mut self.file else {
-            return written(io::stdout().write_all(text));
-        };
-        replace(file, text).map_err(|error| self.failure(&error, NO_RESPONSE))
-    }
-
-    fn failure(&self, error: &dyn fmt::Display, code: u8) -> Failure {
-        unwritten(&self.path, error, code)
-    }
-}
-
-/// Writes what people are to read: to standard output, unless that is for a report.
-pub(crate) fn show(report: Option<&ReportFile>, text: fmt::Arguments<'_>) -> Result<(), Failure> {
-    if report.is_some_and(|report| report.file.is_none()) {
-        tell(text);
-        return Ok(());
-    }
-    say(text)
-}
-
-fn replace(file: &mut File, text: &[u8]) -> io::Result<()> {
-    // A pipe or a terminal has no length; what cannot be cut is written to as it is.
-    if file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        file.set_len(0)?;
-    }
-    file.write_all(text)
-}
-
-fn unwritten(path: &Path, error: &dyn fmt::Display, code: u8) -> Failure {
-    Failure { line: format!("the report {} was not written: {error}", path.display()), code }
 }
 
 impl Attempt {

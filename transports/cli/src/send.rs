@@ -15,7 +15,8 @@ use redial_engine::{Replay, StandardPolicy};
 use url::Url;
 
 use crate::arguments::SendArguments;
-use crate::report::{Report, ReportFile};
+use crate::report::Report;
+use crate::report_file::ReportFile;
 use crate::streams::{tell, written};
 use crate::timeline;
 use crate::transports::with_transport;

@@ -19,7 +19,7 @@ use self::contests::Contests;
 use self::fleets::{Fleet, Fleets};
 use self::plot::Format;
 use crate::Failure;
-use crate::report::{ReportFile, show};
+use crate::report_file::{ReportFile, show};
 use crate::streams::say;
 
 /// The built-in scenarios of fleets.
@@ -38,21 +38,25 @@ pub(crate) fn command(arguments: &SimulateArguments) -> Result<ExitCode, Failure
     if arguments.print {
         return print(arguments);
     }
+    let one_file = || Failure::usage("the plot and the JSON are to be written to one file");
     if arguments.plot.is_some() && arguments.plot == arguments.json {
-        return Err(Failure::usage("the plot and the JSON are to be written to one file"));
+        return Err(one_file());
     }
     let play = Play::of(arguments)?;
     // Known before anything is played, because that may take a minute.
     let format = arguments.plot.as_deref().map(Format::of).transpose()?;
     let plot = arguments.plot.as_deref().map(ReportFile::open).transpose()?;
     let json = arguments.json.as_deref().map(ReportFile::open).transpose()?;
+    if plot.as_ref().zip(json.as_ref()).is_some_and(|(plot, json)| plot.is_one_with(json)) {
+        return Err(one_file());
+    }
     let played = play.once();
     if arguments.check_determinism {
         compare(&played.fingerprint(), &play.once().fingerprint())?;
     }
-    show(json.as_ref(), format_args!("{}\n", played.table().trim_end()))?;
+    show(json.iter().chain(&plot), format_args!("{}\n", played.table().trim_end()))?;
     if arguments.check_determinism && played.violation().is_none() {
-        show(json.as_ref(), format_args!("\nplayed twice, and the same in both\n"))?;
+        show(json.iter().chain(&plot), format_args!("\nplayed twice, and the same in both\n"))?;
     }
     if let Some(mut file) = json {
         played.write_json(&mut file)?;

@@ -130,6 +130,24 @@ fn standard_output_is_the_reports_by_a_dash() {
     assert!(table.contains("decisions/status-404"), "{table}");
 }
 
+#[cfg(unix)]
+#[test]
+fn standard_output_is_the_reports_by_its_own_name_too() {
+    for name in [None, Some("/dev/stdout")] {
+        let out = Scratch::new("output");
+        let path = name.unwrap_or_else(|| out.0.to_str().expect("a plain path"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+        command.args(["conform", "--transport", "tokio", "--filter", "decisions/status-404"]);
+        let command = command.args(["--json", path]);
+        let output = command.stdout(std::fs::File::create(&out.0).expect("a file")).output();
+        let output = output.expect("the binary runs");
+        assert_eq!(output.status.code(), Some(0), "{name:?}");
+        assert_eq!(out.json()["counts"]["failed"], 0, "JSON and nothing else");
+        let table = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(table.contains("decisions/status-404"), "{table}");
+    }
+}
+
 #[test]
 fn a_file_that_cannot_be_opened_is_2_before_anything_is_played() {
     let output = redial(&["--json", "/nonexistent/directory/report.json"]);

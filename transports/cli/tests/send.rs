@@ -219,6 +219,38 @@ fn a_report_goes_to_standard_output_by_a_dash() {
     assert!(!Path::new("-").exists());
 }
 
+/// As `redial send URL --report out.json > out.json` does, and `--report /dev/stdout > out.json`.
+#[cfg(unix)]
+#[test]
+fn a_report_to_the_file_of_standard_output_comes_behind_the_body() {
+    for name in [None, Some("/dev/stdout")] {
+        let out = Scratch::new();
+        let file = std::fs::File::create(&out.0).expect("a file");
+        let output = with_report(name.map_or(&out.0, Path::new), file.into(), Stdio::piped());
+        assert_eq!(output.status.code(), Some(0), "{name:?}: {}", text(&output.stderr));
+        let written = std::fs::read_to_string(&out.0).expect("a file");
+        let report = written.strip_prefix("here").expect("the body is first");
+        let report: Value = serde_json::from_str(report).expect("then comes JSON and nothing else");
+        assert_eq!(report["ended"], json!({ "status": 200 }));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_report_to_the_file_of_standard_error_comes_behind_the_timeline() {
+    for name in [None, Some("/dev/stderr")] {
+        let errors = Scratch::new();
+        let file = std::fs::File::create(&errors.0).expect("a file");
+        let output = with_report(name.map_or(&errors.0, Path::new), Stdio::piped(), file.into());
+        assert_eq!((output.status.code(), text(&output.stdout)), (Some(0), "here"), "{name:?}");
+        let written = std::fs::read_to_string(&errors.0).expect("a file");
+        let (timeline, report) = written.split_once("\n{").expect("the timeline, then JSON");
+        assert!(timeline.contains("attempt 1  200 OK"), "{written}");
+        let report: Value = serde_json::from_str(&format!("{{{report}")).expect("JSON");
+        assert_eq!(report["ended"], json!({ "status": 200 }));
+    }
+}
+
 #[test]
 fn a_report_replaces_a_longer_one() {
     let report = Scratch::new();
@@ -232,10 +264,20 @@ fn a_report_replaces_a_longer_one() {
 
 /// Runs `redial` with these streams against an origin that answers, and says what came of it.
 fn with_streams(stdout: Stdio, stderr: Stdio) -> Output {
+    answered(&[], stdout, stderr)
+}
+
+/// The same, with a report.
+#[cfg(unix)]
+fn with_report(report: &Path, stdout: Stdio, stderr: Stdio) -> Output {
+    answered(&["--report", report.to_str().expect("a plain path")], stdout, stderr)
+}
+
+fn answered(arguments: &[&str], stdout: Stdio, stderr: Stdio) -> Output {
     let origin = FaultServer::start(Script::replies([Reply::status(200).body("here")]));
     let origin = origin.expect("a port");
     let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
-    let command = command.args(["send", &origin.url("/")]);
+    let command = command.args(["send", &origin.url("/")]).args(arguments);
     let child = command.stdout(stdout).stderr(stderr).spawn();
     child.expect("the binary runs").wait_with_output().expect("it ends")
 }

@@ -282,6 +282,38 @@ fn attempts_that_may_take_no_time_break_no_rule() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_file_that_is_standard_outputs_too_has_nothing_else_in_it() {
+    for option in ["--json", "--plot"] {
+        let path = file(&format!("output{option}.svg"));
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+        command.args(["simulate", "outage", "--duration", "5", option, text(&path)]);
+        let output = command.stdout(fs::File::create(&path).expect("a file")).output();
+        let output = output.expect("the binary runs");
+        let table = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(0), "{table}");
+        assert!(table.contains("outage"), "{table}");
+        let written = fs::read_to_string(&path).expect("a file");
+        let (begin, end) = if option == "--json" { ("{", "}") } else { ("<svg", "</svg>") };
+        assert!(written.starts_with(begin) && written.trim_end().ends_with(end), "{written}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn two_names_of_one_file_are_one_file() {
+    let (plot, json) = (file("one.svg"), file("one.json"));
+    // What an earlier run of this test left is not in the way.
+    let _ = fs::remove_file(&json);
+    fs::write(&plot, "").expect("a file");
+    fs::hard_link(&plot, &json).expect("another name for it");
+    let output = simulate(&["outage", "--plot", text(&plot), "--json", text(&json)]);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("to one file"), "{errors}");
+}
+
 #[test]
 fn a_file_that_cannot_be_written_is_said() {
     for option in ["--json", "--plot"] {
