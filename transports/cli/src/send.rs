@@ -1,5 +1,6 @@
 //! `redial send`: one call to a real server.
 
+use core::mem::ManuallyDrop;
 use core::time::Duration;
 use std::ffi::OsStr;
 use std::io::{self, Read as _, Write as _};
@@ -9,7 +10,7 @@ use std::time::Instant;
 use http::{HeaderName, HeaderValue, Method};
 use redial::{
     BuildError, ClientBuilder, Error, NoTransport, PoolFigures, Protocol, Response, Roots,
-    Timeouts, Tls, blocking,
+    Timeouts, Tls,
 };
 use redial_engine::{Replay, StandardPolicy};
 use url::Url;
@@ -19,7 +20,7 @@ use crate::report::Report;
 use crate::report_file::ReportFile;
 use crate::streams::{tell, written};
 use crate::timeline;
-use crate::transports::with_transport;
+use crate::transports::{with_blocking, with_transport};
 use crate::{Failure, NO_RESPONSE, USAGE, in_one_line};
 
 /// The call over one of the twins: their names are the same, their types are not.
@@ -47,24 +48,24 @@ pub(crate) fn command(arguments: &SendArguments) -> Result<ExitCode, Failure> {
     let tls = tls(arguments)?;
     let report = arguments.report.as_deref().map(ReportFile::open).transpose()?;
     let done = if arguments.blocking {
-        let builder = blocking::client(arguments.transport)
-            .map_err(|error| Failure::trouble(in_one_line(&error)))?;
-        let builder = builder.policy(policy).timeouts(timeouts(arguments));
-        let client = builder.protocol(protocol(arguments)).tls(tls).build();
-        let client = client.map_err(|error| unbuilt(&error))?;
-        let began = Instant::now();
-        let result = prepared!(call, client, arguments).send();
-        Done { result, elapsed: began.elapsed(), pool: client.pool() }
+        with_blocking(arguments.transport, |builder| {
+            let builder = builder.policy(policy).timeouts(timeouts(arguments));
+            let client = builder.protocol(protocol(arguments)).tls(tls).build();
+            let client = kept(client)?;
+            let began = Instant::now();
+            let result = prepared!(call, client, arguments).send();
+            Ok(Done { result, elapsed: began.elapsed(), pool: client.pool() })
+        })
     } else {
         with_transport(arguments.transport, async |builder: ClientBuilder| {
             let builder = builder.policy(policy).timeouts(timeouts(arguments));
             let client = builder.protocol(protocol(arguments)).tls(tls).build();
-            let client = client.map_err(|error| unbuilt(&error))?;
+            let client = kept(client)?;
             let began = Instant::now();
             let result = prepared!(call, client, arguments).send().await;
             Ok(Done { result, elapsed: began.elapsed(), pool: client.pool() })
-        })?
-    };
+        })
+    }?;
     done.show(arguments, &call, report)
 }
 
@@ -229,6 +230,12 @@ fn tls(arguments: &SendArguments) -> Result<Tls, Failure> {
         tls.roots = Roots::Pem(pem);
     }
     Ok(tls)
+}
+
+/// A client that stays to the end of the process. To drop it may be to wait for what its transport
+/// still does for a call that is over, such as a name that nobody answers.
+fn kept<C>(client: Result<C, BuildError>) -> Result<ManuallyDrop<C>, Failure> {
+    client.map(ManuallyDrop::new).map_err(|error| unbuilt(&error))
 }
 
 /// What the command line asked for cannot be had, or the machine stands in the way.
