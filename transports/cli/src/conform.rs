@@ -3,6 +3,9 @@
 pub(crate) mod columns;
 mod page;
 
+use core::net::Ipv4Addr;
+use core::time::Duration;
+use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,6 +17,9 @@ use crate::Failure;
 pub use crate::arguments::ConformArguments;
 use crate::report_file::{ReportFile, show};
 use crate::streams::say;
+
+/// How long this machine may take to reach itself.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Plays the suite, or says what it proves, and answers the exit code.
 ///
@@ -40,6 +46,7 @@ pub fn play(arguments: &ConformArguments, scenarios: Vec<Scenario>) -> Result<Ex
         say(format_args!("{}", list(&scenarios)))?;
         return Ok(ExitCode::SUCCESS);
     }
+    reach(Ipv4Addr::LOCALHOST)?;
     // What cannot be written is found out before minutes are spent.
     let json = arguments.json.as_deref().map(ReportFile::open).transpose()?;
     let began = Instant::now();
@@ -69,6 +76,19 @@ fn chosen(scenarios: Vec<Scenario>, filter: Option<&str>) -> Result<Vec<Arc<Scen
     }
 }
 
+/// Whether origins at this address can be reached. Where they cannot, every scenario would fail, and
+/// none would say anything of its transport.
+fn reach(address: Ipv4Addr) -> Result<(), Failure> {
+    let origin = TcpListener::bind((address, 0));
+    let reached = origin.and_then(|origin| {
+        let address = origin.local_addr()?;
+        TcpStream::connect_timeout(&address, PATIENCE)
+    });
+    reached.map(drop).map_err(|error| {
+        Failure::trouble(format!("no origin can be reached at {address}: {error}"))
+    })
+}
+
 /// A line for each scenario: its id, what it proves, and its title.
 fn list(scenarios: &[Arc<Scenario>]) -> String {
     let width = scenarios.iter().map(|it| it.id.len()).max().unwrap_or(0);
@@ -95,4 +115,18 @@ fn watched(subjects: &[Arc<Subject>], scenarios: &[Arc<Scenario>]) -> Report {
     });
     bar.finish_and_clear();
     report
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_cannot_reach_its_origins_is_trouble() {
+        assert!(reach(Ipv4Addr::LOCALHOST).is_ok());
+        // RFC 5737 keeps this address for documents: no machine has it.
+        let failure = reach(Ipv4Addr::new(192, 0, 2, 1)).expect_err("it is nobody's");
+        assert_eq!(failure.exit_code(), 3);
+        assert!(failure.to_string().contains("192.0.2.1: "), "{failure}");
+    }
 }
