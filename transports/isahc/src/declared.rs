@@ -113,8 +113,9 @@ declare! {
         requirements: ["R-D-7", "R-X-4"],
         rows: [],
         instead: "a stream that is reset because HTTP/1.1 is required is sent again by that, where \
-                  the request may be repeated, and its response goes on with what comes then; what \
-                  must not be repeated begins anew, but is not whole, and fails as `StreamReset`, \
+                  the request may be repeated; a response that had begun then fails as \
+                  `StreamReset`, by the second head behind it, and goes on with what comes where \
+                  that head has no framing, no `Connection` and no `Date`; what must not be repeated begins anew, but is not whole, and fails as `StreamReset`, \
                   except where it has no body and its response had begun",
         because: "`lib/multi.c`, \"Downgrades to HTTP/1.1\"; no option switches it off, and isahc's \
                   `handler.rs` has let go of the body with the response head",

@@ -24,7 +24,7 @@ use crate::classify;
 use crate::connections::{Connections, Lease};
 use crate::ledger::Lane;
 use crate::request;
-use crate::response::Reading;
+use crate::response::{Reading, Shared};
 use crate::standing::Standing;
 use crate::upload::{Progress, Source};
 use crate::watch::Watch;
@@ -263,6 +263,10 @@ fn answer(
     let event = if reused { PoolEventKind::Reused } else { opened(&response) };
     connections.tell(&begun.origin, event);
     classify::of_upload(&begun.progress, response.status()).map_err(|error| on(reused, error))?;
+    let shared = begun.streams.then(|| Shared {
+        connections: Arc::clone(connections),
+        trailer: response.trailer().clone(),
+    });
     let (mut head, body) = response.into_parts();
     // isahc's extensions have the request's body in them, and panic when they are cloned.
     head.extensions.clear();
@@ -282,8 +286,7 @@ fn answer(
     let length = length(&head, &begun.method, chunked, limit).map_err(|error| on(reused, error))?;
     let unframed = length.is_none() && !chunked && !request::announces_close(&head.headers);
     let doubtful = unframed && head.version == Version::HTTP_11;
-    let others = begun.streams.then(|| Arc::clone(connections));
-    let body = Reading::new(body, lease, begun.watch, length, others);
+    let body = Reading::new(body, lease, begun.watch, length, shared);
     Ok(Answered { head, body, doubtful, reused })
 }
 

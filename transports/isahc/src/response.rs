@@ -7,8 +7,9 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_io::AsyncRead;
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
-use isahc::AsyncBody;
+use isahc::{AsyncBody, Trailer};
 use redial_client::{ResponseBody, TransportError};
 use redial_engine::{Delivery, Failure, FailureKind};
 
@@ -30,22 +31,38 @@ pub(crate) struct Reading {
     /// How much is to come, where that is known.
     left: Option<u64>,
     first: Option<Bytes>,
-    /// The connections, where this one may outlive the body.
-    others: Option<Arc<Connections>>,
+    /// Where its connection may have other requests on it.
+    shared: Option<Shared>,
+}
+
+/// Of a response whose connection may outlive it.
+pub(crate) struct Shared {
+    pub(crate) connections: Arc<Connections>,
+    /// What came behind the body.
+    pub(crate) trailer: Trailer,
+}
+
+impl Shared {
+    /// Whether a second head is behind the body: curl has sent the request again by HTTP/1.1, and what
+    /// came for that goes on where the stream had ended. No trailer has such fields (RFC 9110 6.5.1).
+    fn has_second_head(&self) -> bool {
+        let fields = [CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING];
+        self.trailer.try_get().is_some_and(|it| fields.iter().any(|name| it.contains_key(name)))
+    }
 }
 
 impl Reading {
-    /// Begins to read a body of this length, where it is known; `others`: where its connection may
+    /// Begins to read a body of this length, where it is known; `shared`: where its connection may
     /// have other requests on it.
     pub(crate) fn new(
         body: AsyncBody,
         lease: Lease,
         watch: Watch,
         left: Option<u64>,
-        others: Option<Arc<Connections>>,
+        shared: Option<Shared>,
     ) -> Self {
         let source = Some((body, lease)).filter(|_| left != Some(0));
-        Self { source, watch, left, first: None, others }
+        Self { source, watch, left, first: None, shared }
     }
 
     pub(crate) fn into_body(mut self) -> ResponseBody {
@@ -117,6 +134,11 @@ impl Reading {
     /// That the body has ended before its length, which curl tells of every length that it can
     /// count (R-X-4).
     fn cut_short(&self) -> Option<TransportError> {
+        if self.shared.as_ref().is_some_and(Shared::has_second_head) {
+            let failure = Failure::new(FailureKind::StreamReset, Delivery::Answered);
+            let why = "the stream was reset, and curl went on with another response";
+            return Some(TransportError::with_source(failure, why));
+        }
         self.left.filter(|left| *left > 0)?;
         let failure = Failure::new(FailureKind::Truncated, Delivery::Answered);
         Some(TransportError::with_source(failure, "the body ended before its length"))
@@ -132,8 +154,8 @@ impl Reading {
 
     /// The connection may be lost as a whole, and curl keep it, where it is one that may be shared.
     fn retire(&self, source: Option<&(AsyncBody, Lease)>) {
-        if let (Some((_, lease)), Some(connections)) = (source, &self.others) {
-            connections.retire(lease.handle());
+        if let (Some((_, lease)), Some(shared)) = (source, &self.shared) {
+            shared.connections.retire(lease.handle());
         }
     }
 }
