@@ -35,17 +35,20 @@ pub fn run(
     }
     let (queue, done) = (Mutex::new(queue), Mutex::new(Vec::new()));
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-    thread::scope(|scope| {
-        for _ in 0..AT_A_TIME {
-            scope.spawn(|| {
-                while let Some((row, column, subject, scenario)) = next() {
-                    let played = check(subject, scenario);
-                    progress(&played);
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    done.push((row, column, played));
-                }
-            });
+    let work = || {
+        while let Some((row, column, subject, scenario)) = next() {
+            let played = check(subject, scenario);
+            progress(&played);
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            done.push((row, column, played));
         }
+    };
+    thread::scope(|scope| {
+        for _ in 1..AT_A_TIME {
+            // Where the system has no more threads to give, fewer are played at a time.
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
     });
     let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
     done.sort_by_key(|(row, column, _)| (*row, *column));

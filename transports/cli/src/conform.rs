@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
-use redial_conformance::{Report, Scenario, Subject, coverage, run, scenarios};
+use redial_conformance::{
+    FaultServer, Report, Scenario, Script, Subject, coverage, run, scenarios,
+};
 
 use crate::Failure;
 pub use crate::arguments::ConformArguments;
@@ -76,9 +78,11 @@ fn chosen(scenarios: Vec<Scenario>, filter: Option<&str>) -> Result<Vec<Arc<Scen
     }
 }
 
-/// Whether origins at this address can be reached. Where they cannot, every scenario would fail, and
-/// none would say anything of its transport.
+/// Whether origins can be started, and reached at this address. Where they cannot, every scenario
+/// would fail, and none would say anything of its transport.
 fn reach(address: Ipv4Addr) -> Result<(), Failure> {
+    FaultServer::start(Script::requests(Vec::new()))
+        .map_err(|error| Failure::trouble(format!("no origin can be started: {error}")))?;
     let origin = TcpListener::bind((address, 0));
     let reached = origin.and_then(|origin| {
         let address = origin.local_addr()?;
