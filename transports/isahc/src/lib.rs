@@ -30,7 +30,7 @@
 //!
 //! `cargo bench -p redial-isahc --bench overhead` compares a request with everything on with one of
 //! bare isahc, one at a time and with sixteen in flight; the goal is 1.1. Instructions in user space:
-//! 1.00 to 1.01 times as many for a GET, 1.03 to 1.06 for a POST. Time of two CPUs, the system's part
+//! 1.00 to 1.02 times as many for a GET, 1.03 to 1.07 for a POST. Time of two CPUs, the system's part
 //! included: 1.00 to 1.06 times as much for a GET, with sixteen in flight 1.05, and 0.98 to 1.04 for a
 //! POST.
 //!
