@@ -1,29 +1,27 @@
 //! The one async loop: it carries out what the engine says, and decides nothing.
 
-use core::future::{Future, poll_fn, ready};
+use core::future::{Future, poll_fn};
 use core::pin::pin;
-use core::task::{Context, Poll};
+use core::task::Poll;
 use core::time::Duration;
 use std::sync::{Arc, Mutex};
 
-use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, Method, Request, Uri};
+use bytes::BytesMut;
 use http_body::Body as _;
 use redial_engine::{
-    Action, Attempt, Call, Delivery, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause,
-    Policy, Reason, Retry, Timestamp, Upstream, Verdict,
+    Action, Failure, FailureKind, GiveUp, Judgement, Outcome, Pause, Reason, Retry, Timestamp,
+    Upstream, Verdict,
 };
 
-use crate::body::{Body, Feed};
+use crate::body::Feed;
 use crate::client::Inner;
 use crate::clock::{Clock, race};
 use crate::error::Error;
-use crate::headers::copy;
 use crate::history::{AttemptRecord, History, Wait};
+use crate::job::{Job, SyncPolicy, Token};
 use crate::observe::Watch;
-use crate::origin::Origin;
-use crate::reading::{read_all, read_into, read_some};
-use crate::transport::{Answer, BoxFuture, Exchange, ResponseBody, Timeouts, TransportError};
+use crate::reading::{Content, Read, Reading, read_into, read_some};
+use crate::transport::{Answer, ResponseBody, TransportError};
 use crate::upstreams::lock;
 
 /// How much of a response is read that will be retried, and how long that may take, so that its
@@ -34,111 +32,12 @@ const DRAIN_TIME: Duration = Duration::from_millis(100);
 /// The attempts after the first that most policies permit at most.
 const USUAL_RETRIES: usize = 3;
 
-type SyncPolicy = dyn Policy + Send + Sync;
-
-/// A call, ready to be made.
-pub(crate) struct Job<'a> {
-    pub(crate) client: &'a Inner,
-    pub(crate) policy: &'a SyncPolicy,
-    pub(crate) call: Call,
-    pub(crate) origin: &'a Origin,
-    pub(crate) method: &'a Method,
-    pub(crate) url: &'a Uri,
-    pub(crate) headers: &'a HeaderMap,
-    pub(crate) body: &'a Body,
-    pub(crate) timeouts: Timeouts,
-    pub(crate) reading: Reading,
-}
-
-impl<'a> Job<'a> {
-    /// Hands the request to the transport, beside what tells how its body fares.
-    ///
-    /// Not part of the future of an attempt, in which all of this would have its place until the
-    /// end.
-    fn begin(
-        &'a self,
-        attempt: &Token<'a>,
-        now: Timestamp,
-        context: &mut Context<'_>,
-    ) -> (Sending<'a>, Option<Arc<Feed>>) {
-        let Some(body) = self.body.again() else {
-            return (unsent(TransportError::unsent(FailureKind::BodySpent)), None);
-        };
-        let again = redial_engine::planted!(EmptyBodyAgain) && attempt.number().get() > 1;
-        let mut body = if again { Body::empty() } else { body };
-        let feed = body.feed();
-        if body.seems_empty()
-            && let Err(error) = body.settle(context)
-        {
-            let failure = Failure::new(FailureKind::InvalidRequest, Delivery::Unsent);
-            return (unsent(TransportError::with_source(failure, error)), feed);
-        }
-        // Filled in where it is: it is large, and every move is a copy.
-        let mut exchange = Exchange::new(self.origin.clone(), Request::new(body), self.timeouts);
-        self.fill(&mut exchange, attempt);
-        exchange.begun = Some(now);
-        (self.client.transport.send(exchange), feed)
-    }
-
-    /// What the call asks for, in a request that is empty so far.
-    fn fill(&self, exchange: &mut Exchange, attempt: &Token<'a>) {
-        *exchange.request.method_mut() = self.method.clone();
-        *exchange.request.uri_mut() = self.url.clone();
-        copy(self.headers, exchange.request.headers_mut());
-        #[cfg(redial_planted)]
-        crate::planted::spoil_headers(exchange.request.headers_mut(), attempt.number().get());
-        exchange.cutoff = attempt.deadline();
-        exchange.fresh_connection = attempt.needs_fresh_connection();
-    }
-}
-
-/// What is done with the body of a response that is not retried.
-#[derive(Clone, Copy)]
-pub(crate) enum Reading {
-    /// It is part of the attempt, and of at most so many bytes (R-D-8, R-C-4).
-    Whole(u64),
-    /// It is the caller's to read.
-    Live,
-}
-
-impl Reading {
-    /// Does that with a body; fails where it is to be read, and cannot be.
-    async fn read(self, body: ResponseBody) -> Result<Content, TransportError> {
-        let Self::Whole(limit) = self else { return Ok(Content::Live(body)) };
-        match read_all(body, limit).await {
-            Ok(bytes) => Ok(Content::Read(Read { bytes, complete: true })),
-            Err(_) if redial_engine::planted!(TruncatedAccepted) => {
-                Ok(Content::Read(Read { bytes: Bytes::new(), complete: true }))
-            }
-            Err(error) => Err(error),
-        }
-    }
-}
-
 /// What a call ends with, where there was a response.
 pub(crate) struct Ended {
     pub(crate) head: http::response::Parts,
     pub(crate) body: Content,
     pub(crate) reason: Option<Reason>,
     pub(crate) attempts: History,
-}
-
-/// The body of a response, as far as it was read.
-pub(crate) enum Content {
-    Read(Read),
-    Live(ResponseBody),
-}
-
-/// What was read of a body, and whether that is all.
-#[derive(Debug, Default)]
-pub(crate) struct Read {
-    pub(crate) bytes: Bytes,
-    pub(crate) complete: bool,
-}
-
-impl Read {
-    /// All of a body that is empty.
-    const NOTHING: Self = Self { bytes: Bytes::new(), complete: true };
 }
 
 /// Makes a call, inside its span.
@@ -169,11 +68,6 @@ async fn carry_out(job: &Job<'_>, watch: &Watch<'_>) -> Result<Ended, Error> {
         };
     }
 }
-
-type Token<'a> = Attempt<&'a SyncPolicy>;
-
-/// An exchange under way.
-type Sending<'a> = BoxFuture<'a, Result<Answer, TransportError>>;
 
 /// What follows an attempt.
 type Next<'a> = Verdict<&'a SyncPolicy>;
@@ -417,12 +311,6 @@ async fn drain(clock: &dyn Clock, body: ResponseBody) -> Read {
         }
     };
     Read { bytes: some.freeze(), complete: matches!(complete, Some(Ok(()))) }
-}
-
-/// An exchange that fails before it begins.
-#[cold]
-fn unsent<'a>(error: TransportError) -> Sending<'a> {
-    Box::pin(ready(Err(error)))
 }
 
 /// The attempt failed because its own body did: whatever the transport makes of that.

@@ -34,7 +34,7 @@
 //! | `client.rs`, `builder.rs` | [`Client`], and how it is built |
 //! | `request.rs` | [`RequestBuilder`]: one call, and its own settings |
 //! | `url.rs`, `headers.rs` | where a request goes, and with which headers |
-//! | `driver.rs` | the one async loop |
+//! | `driver.rs`, `job.rs` | the one async loop, and the exchange that each attempt begins |
 //! | `reading.rs`, `streaming.rs` | response bodies, read into memory or as they arrive |
 //! | `response.rs`, `error.rs`, `history.rs` | what a call ends with |
 //! | `observe.rs` | the observer, spans and events |
@@ -65,6 +65,7 @@ mod error;
 mod headers;
 mod history;
 mod into_transport;
+mod job;
 mod known;
 mod observe;
 mod origin;

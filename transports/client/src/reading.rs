@@ -1,11 +1,51 @@
-//! Reading the body of a response into memory.
+//! Reading the body of a response into memory, or leaving that to the caller.
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt as _;
 use redial_engine::{Delivery, Failure, FailureKind};
 
-use crate::driver::Read;
 use crate::transport::{ResponseBody, TransportError};
+
+/// What is done with the body of a response that is not retried.
+#[derive(Clone, Copy)]
+pub(crate) enum Reading {
+    /// It is part of the attempt, and of at most so many bytes (R-D-8, R-C-4).
+    Whole(u64),
+    /// It is the caller's to read.
+    Live,
+}
+
+impl Reading {
+    /// Does that with a body; fails where it is to be read, and cannot be.
+    pub(crate) async fn read(self, body: ResponseBody) -> Result<Content, TransportError> {
+        let Self::Whole(limit) = self else { return Ok(Content::Live(body)) };
+        match read_all(body, limit).await {
+            Ok(bytes) => Ok(Content::Read(Read { bytes, complete: true })),
+            Err(_) if redial_engine::planted!(TruncatedAccepted) => {
+                Ok(Content::Read(Read { bytes: Bytes::new(), complete: true }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The body of a response, as far as it was read.
+pub(crate) enum Content {
+    Read(Read),
+    Live(ResponseBody),
+}
+
+/// What was read of a body, and whether that is all.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    pub(crate) bytes: Bytes,
+    pub(crate) complete: bool,
+}
+
+impl Read {
+    /// All of a body that is empty.
+    pub(crate) const NOTHING: Self = Self { bytes: Bytes::new(), complete: true };
+}
 
 /// Reads a whole body, of at most so many bytes.
 pub(crate) async fn read_all(mut body: ResponseBody, limit: u64) -> Result<Bytes, TransportError> {

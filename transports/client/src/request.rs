@@ -16,9 +16,11 @@ use serde::Serialize;
 
 use crate::body::Body;
 use crate::client::{Client, Inner, SharedPolicy};
-use crate::driver::{self, Job, Reading};
+use crate::driver;
 use crate::error::{Error, presentable};
 use crate::headers::{MOST, TOO_MANY, check, with_defaults};
+use crate::job::Job;
+use crate::reading::Reading;
 use crate::response::Response;
 use crate::streaming::StreamingResponse;
 use crate::transport::{BoxError, Timeouts};

@@ -8,9 +8,10 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, StatusCode, Uri, Version};
 use redial_engine::Reason;
 
-use crate::driver::{Content, Ended, Read};
+use crate::driver::Ended;
 use crate::error::Error;
 use crate::history::{AttemptRecord, History};
+use crate::reading::{Content, Read};
 
 /// The response that a call ended with, whatever its status, and the history of its attempts.
 ///

@@ -11,9 +11,10 @@ use http::{HeaderMap, StatusCode, Uri, Version};
 use http_body::{Body, Frame, SizeHint};
 use redial_engine::{Failure, FailureKind, Reason};
 
-use crate::driver::{Content, Ended};
+use crate::driver::Ended;
 use crate::error::Error;
 use crate::history::{AttemptRecord, History};
+use crate::reading::Content;
 use crate::reading::append;
 use crate::response::Response;
 use crate::transport::{ResponseBody, TransportError};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_io::AsyncRead;
-use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
 use http_body::{Body, Frame, SizeHint};
 use isahc::{AsyncBody, Trailer};
 use redial_client::{ResponseBody, TransportError};
@@ -46,7 +46,7 @@ impl Shared {
     /// Whether a second head is behind the body: curl has sent the request again by HTTP/1.1, and what
     /// came for that goes on where the stream had ended. No trailer has such fields (RFC 9110 6.5.1).
     fn has_second_head(&self) -> bool {
-        let fields = [CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING];
+        let fields = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING];
         self.trailer.try_get().is_some_and(|it| fields.iter().any(|name| it.contains_key(name)))
     }
 }
