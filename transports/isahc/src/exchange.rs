@@ -18,6 +18,7 @@ use redial_client::{
 };
 use redial_engine::{Delivery, Failure, FailureKind};
 use tracing::dispatcher::{Dispatch, with_default};
+use tracing::level_filters::LevelFilter;
 
 use crate::backlog::Backlog;
 use crate::classify;
@@ -231,7 +232,12 @@ fn head(
 /// isahc's spans show the whole URL, and make curl log headers: they may be secret (R-O-3). What
 /// is created while nobody listens stays silent.
 fn quietly<T>(submit: impl FnOnce() -> T) -> Option<T> {
-    catch_unwind(AssertUnwindSafe(|| with_default(&Dispatch::none(), submit))).ok()
+    // Mostly nobody listens, and to say so for a moment would cost more than to ask.
+    let silent = || match LevelFilter::current() {
+        LevelFilter::OFF => submit(),
+        _ => with_default(&Dispatch::none(), submit),
+    };
+    catch_unwind(AssertUnwindSafe(silent)).ok()
 }
 
 /// Tells curl's next read of the body that nobody waits any more.
