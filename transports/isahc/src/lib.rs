@@ -30,9 +30,10 @@
 //!
 //! `cargo bench -p redial-isahc --bench overhead` compares a request with everything on with one of
 //! bare isahc, one at a time and with sixteen in flight; the goal is 1.1. Instructions in user space:
-//! 1.00 to 1.02 times as many for a GET, 1.03 to 1.07 for a POST. Time of two CPUs, the system's part
-//! included: 1.00 to 1.06 times as much for a GET, with sixteen in flight 1.05, and 0.98 to 1.04 for a
-//! POST.
+//! 1.01 to 1.02 times as many for a GET, 1.05 to 1.06 for a POST. Time of two CPUs, the system's part
+//! included: 1.00 to 1.07 times as much for a GET, with sixteen in flight 1.05 to 1.10, and 1.00 to
+//! 1.06 for a POST. What a GET with others costs beyond its instructions is the caller's thread, which
+//! sleeps and is woken a little more often.
 //!
 //! Where client and server share one CPU it is 1.02 to 1.09 times as much, but 1.22 to 1.33 for a GET
 //! that is alone. That one makes the same system calls, one for one, and switches threads as often,
