@@ -47,6 +47,8 @@ pub(crate) struct Frames {
     start: [u8; GOAWAY_CODE + CODE],
     /// Whether the head of a response goes on in the next frame.
     goes_on: bool,
+    /// Whether what is in the middle now has begun with what came last.
+    fresh: bool,
     /// Whether a head has begun since that was last asked.
     heads: bool,
     /// Whether a response has ended since that was last asked.
@@ -71,6 +73,7 @@ impl Frames {
             left: 0,
             start: [0; GOAWAY_CODE + CODE],
             goes_on: false,
+            fresh: false,
             heads: false,
             ends: false,
             open: Open(Vec::new()),
@@ -81,6 +84,7 @@ impl Frames {
     /// whether a response stops in the middle of a frame, or of its head; or may do so, where the
     /// kind of the frame has not come yet.
     pub(crate) fn take(&mut self, mut bytes: &mut [u8]) -> bool {
+        self.fresh = false;
         while !bytes.is_empty() {
             bytes = if self.known < HEAD {
                 self.take_head(bytes)
@@ -96,6 +100,11 @@ impl Frames {
             }
         }
         self.goes_on || self.known > 0 && (self.known < HEAD || self.is_of_a_response())
+    }
+
+    /// Whether what stops in the middle has begun with what came last.
+    pub(crate) const fn is_fresh(&self) -> bool {
+        self.fresh
     }
 
     /// Whether the head of a response, or an interim one, has begun since this was last asked.
@@ -119,6 +128,7 @@ impl Frames {
         let missing = self.head.get_mut(self.known..).unwrap_or_default();
         let (some, rest) = bytes.split_at_mut(missing.len().min(bytes.len()));
         missing.iter_mut().zip(&*some).for_each(|(place, byte)| *place = *byte);
+        self.fresh |= self.known == 0 && !self.goes_on;
         self.known += some.len();
         if self.known == HEAD {
             self.begin();

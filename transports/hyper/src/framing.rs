@@ -45,7 +45,10 @@ impl Framing {
         meter: &Meter,
     ) -> io::Result<()> {
         let within = self.frames.take(bytes);
-        meter.framed(within, self.frames.had_heads().then_some(now));
+        meter.framed(within, self.frames.is_fresh(), now);
+        if self.frames.had_heads() {
+            meter.began_head(now);
+        }
         if self.frames.had_ends() {
             self.ended = Some(now);
         }

@@ -24,14 +24,16 @@ pub(crate) struct Meter {
     bytes_out: AtomicU64,
     last_in: AtomicU64,
     last_out: AtomicU64,
-    /// How many bytes of TLS have come since anything of what they say was seen.
+    /// How many bytes of TLS have come since anything of what they say was seen, and since when.
     sealed: AtomicU64,
+    sealed_since: AtomicU64,
     /// Since when the peer accepts nothing; zero while it does.
     blocked_since: AtomicU64,
     /// When the head of a response, or an interim one, last began (HTTP/2).
     last_head: AtomicU64,
-    /// Whether what came last stops in the middle of a response's frame (HTTP/2).
-    within_frame: AtomicBool,
+    /// Since when the frame of a response is on its way in whose middle stops what came last; zero
+    /// where it stops at an end (HTTP/2).
+    frame_since: AtomicU64,
     /// Whether the connection has come to its end, which hyper is told in a moment (HTTP/2).
     ending: AtomicBool,
     /// The first error of the socket: later ones only follow from it.
@@ -56,9 +58,10 @@ impl Default for Meter {
             last_in: AtomicU64::new(0),
             last_out: AtomicU64::new(0),
             sealed: AtomicU64::new(0),
+            sealed_since: AtomicU64::new(0),
             blocked_since: AtomicU64::new(0),
             last_head: AtomicU64::new(0),
-            within_frame: AtomicBool::new(false),
+            frame_since: AtomicU64::new(0),
             ending: AtomicBool::new(false),
             error: OnceLock::new(),
         }
@@ -119,20 +122,29 @@ impl Meter {
         Timestamp::from_nanos(self.last_head.load(Ordering::Relaxed))
     }
 
-    /// Whether what came last stops in the middle of a frame of some response, over HTTP/2; or of
-    /// a record of TLS, in which one may be.
-    pub(crate) fn is_within_frame(&self) -> bool {
-        let sealed = self.sealed.load(Ordering::Relaxed);
-        self.within_frame.load(Ordering::Relaxed) || (1..=RECORD).contains(&sealed)
+    /// Since when something is on its way, over HTTP/2, that may be the frame of some response, and of
+    /// which nothing is told before it is whole: such a frame, or a record of TLS.
+    pub(crate) fn on_its_way_since(&self) -> Option<Timestamp> {
+        let sealed = (1..=RECORD).contains(&self.sealed.load(Ordering::Relaxed));
+        let record = self.sealed_since.load(Ordering::Relaxed);
+        let frame = Some(self.frame_since.load(Ordering::Relaxed)).filter(|since| *since > 0);
+        let first = frame.into_iter().chain(sealed.then_some(record)).min();
+        first.map(Timestamp::from_nanos)
     }
 
-    /// Notes whether what came last stops in the middle of a frame of some response, and that the
-    /// head of one began.
-    pub(crate) fn framed(&self, within_frame: bool, head: Option<Timestamp>) {
-        self.within_frame.store(within_frame, Ordering::Relaxed);
-        if let Some(at) = head {
-            self.last_head.store(at.as_nanos(), Ordering::Relaxed);
+    /// Notes whether what came last stops in the middle of a frame of some response, and whether that
+    /// has begun just now.
+    pub(crate) fn framed(&self, within_frame: bool, fresh: bool, now: Timestamp) {
+        if !within_frame {
+            self.frame_since.store(0, Ordering::Relaxed);
+        } else if fresh || self.frame_since.load(Ordering::Relaxed) == 0 {
+            self.frame_since.store(now.as_nanos().max(1), Ordering::Relaxed);
         }
+    }
+
+    /// Notes that the head of a response, or an interim one, has begun.
+    pub(crate) fn began_head(&self, now: Timestamp) {
+        self.last_head.store(now.as_nanos(), Ordering::Relaxed);
     }
 
     /// The connection has come to its end, whatever hyper is told.
@@ -171,6 +183,9 @@ impl Meter {
     /// Bytes of TLS have come. They are no silence as long as there may be a record that is not whole
     /// yet; records that say nothing are not waited for without end.
     pub(crate) fn arrived(&self, bytes: usize, now: Timestamp) {
+        if self.sealed.load(Ordering::Relaxed) == 0 {
+            self.sealed_since.store(now.as_nanos(), Ordering::Relaxed);
+        }
         add(&self.sealed, bytes);
         if self.sealed.load(Ordering::Relaxed) <= RECORD {
             self.last_in.store(now.as_nanos(), Ordering::Relaxed);

@@ -231,15 +231,21 @@ impl Watch {
     }
 
     /// When something of this exchange last moved. On a shared connection, nothing else can come
-    /// while a frame does: it may be this exchange's, and is told of only when it is whole. Interim
-    /// heads are never told of: they are this exchange's where there is no other.
+    /// while a frame does: it may be this exchange's, and is told of only when it is whole. One that
+    /// begins when the silence is over already is no sign: beside a response that is large, there is
+    /// always one. Interim heads are never told of: they are this exchange's where there is no other.
     fn last_sign<R: Runtime>(&self, lease: &Lease<R>) -> Timestamp {
-        let (last, meter) = (self.began.max(self.upload.last()), lease.meter());
-        match self.shared {
-            true if meter.is_within_frame() => last.max(meter.last_in()),
-            true if lease.is_alone() => last.max(meter.last_head()),
-            true => last,
-            false => last.max(meter.last_activity()),
+        let (mut last, meter) = (self.began.max(self.upload.last()), lease.meter());
+        if !self.shared {
+            return last.max(meter.last_activity());
+        }
+        if lease.is_alone() {
+            last = last.max(meter.last_head());
+        }
+        let in_time = |since: Timestamp| since.saturating_since(last) <= self.read;
+        match meter.on_its_way_since() {
+            Some(since) if in_time(since) => last.max(meter.last_in()),
+            Some(_) | None => last,
         }
     }
 

@@ -8,8 +8,8 @@
 //! The server is in this process, the load in one of its own, so that its CPU time, the system's
 //! part included, is that of the clients alone. It is taken on all CPUs; and, to compare with, on one
 //! that the processes share, where whatever runs next finds the caches full of others' code. Both
-//! stacks are timed by turns; the ratio is the median of the rounds. They are many, because a run
-//! may be a quarter slower than the next: the caller's thread and curl's wake each other, and how
+//! stacks are timed by turns; the ratio is the median of the rounds. They are many and long, because a
+//! run may be a quarter slower than the next: the caller's thread and curl's wake each other, and how
 //! often they sleep is for the scheduler to say. Instructions are counted under valgrind, in user
 //! space, as differences between two runs of different length, so that what happens once falls out;
 //! without valgrind none are counted.
@@ -45,9 +45,9 @@ const SHORT: usize = 200;
 const LONG: usize = 1000;
 
 /// How often each stack is timed, for how many requests, and how many before that are not timed.
-const ROUNDS: usize = 45;
-const TIMED: usize = 1600;
-const WARM: usize = 200;
+const ROUNDS: usize = 25;
+const TIMED: usize = 8000;
+const WARM: usize = 800;
 
 /// How many requests are in flight at a time.
 const IN_FLIGHT: [usize; 2] = [1, 16];

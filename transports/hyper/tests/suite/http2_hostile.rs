@@ -20,6 +20,7 @@ on_each_runtime![
     a_goaway_before_the_first_request_is_followed_by_another_connection,
     floods_end_a_call_in_bounded_time,
     heads_without_an_end_are_a_final_error,
+    a_silence_beside_a_large_response_is_one,
 ];
 
 fn client(on: &On, length: Duration) -> Client {
@@ -165,4 +166,22 @@ async fn heads_without_an_end_are_a_final_error(on: On) {
         let error = client(&on, SOON).get(server.url("/")).send().await.unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (kind, 1), "R-X-2: {name}: {error}");
     }
+}
+
+/// There is always a frame of the other response on its way, which might be this one's (R-T-2).
+async fn a_silence_beside_a_large_response_is_one(on: On) {
+    let mut bytes = Frame::headers([(":status", "200")]).bytes(1);
+    (0..250).for_each(|_| bytes.extend(Frame::data(vec![b'x'; 1000]).bytes(1)));
+    let slowly = Step::WriteSlowly { bytes, piece: 700, gap: Duration::from_millis(20) };
+    let steps = vec![Step::Preface(Http2::new()), Step::ReadRequest, Step::ReadRequest, slowly];
+    let server = connections(vec![steps]);
+    let client = client(&on, Duration::from_millis(300));
+    let large = on.spawn(client.get(server.url("/large")).read_timeout(SOON).send());
+    crate::common::until_log(&server, |log| log.requests().len() == 1).await;
+    let began = Instant::now();
+    let call = client.get(server.url("/silent")).max_attempts(NonZeroU32::MIN);
+    let error = call.send().await.unwrap_err();
+    assert_eq!(error.kind(), FailureKind::ReadTimeout);
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    drop(large);
 }
