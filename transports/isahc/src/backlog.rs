@@ -9,7 +9,7 @@ use core::time::Duration;
 use redial_client::Timeouts;
 use redial_engine::Timestamp;
 
-use crate::survey::Later;
+use crate::survey::{Fresh, Later};
 use crate::upload::{Progress, Stand};
 use crate::uploads::{Seen, UPLOADS};
 
@@ -28,6 +28,8 @@ pub(crate) struct Backlog {
     write: Duration,
     pace: Duration,
     next: Timestamp,
+    /// When it was last seen, at the soonest.
+    looked: Option<Timestamp>,
     seen: Seen,
     /// When all that curl had handed over was first seen to have been accepted.
     drained: Option<Timestamp>,
@@ -47,6 +49,7 @@ impl Backlog {
             write: timeouts.write,
             pace,
             next: began.saturating_add(pace),
+            looked: None,
             seen: Seen::default(),
             drained: None,
         }
@@ -57,15 +60,21 @@ impl Backlog {
         if now < self.next {
             return;
         }
-        let ago = now.saturating_since(self.next);
+        // What was seen before curl had handed over the last of it says nothing of that.
+        let last = stand.asked.filter(|_| stand.done);
+        let since = last.map_or(self.next, |asked| asked.max(self.next)).min(now);
+        let fresh = Fresh { ago: now.saturating_since(since), pace: self.pace };
         self.next = now.saturating_add(self.pace);
         // A slow source is no silence of the server's (R-T-3).
         if stand.source_pending {
             self.seen = Seen::default();
             return;
         }
-        match UPLOADS.look((self.port, &self.upload), ago, self.write) {
-            Ok(seen) => self.saw(seen, stand, now),
+        match UPLOADS.look((self.port, &self.upload), fresh, self.write) {
+            Ok(seen) => {
+                self.looked = Some(since);
+                self.saw(seen, stand, now);
+            }
             Err(Later(wait)) => self.next = now.saturating_add(wait.max(PACE)),
         }
     }
@@ -84,6 +93,11 @@ impl Backlog {
     /// When it is time to look again.
     pub(crate) const fn next_look(&self) -> Timestamp {
         self.next
+    }
+
+    /// Whether it is known how it stood at some time since then.
+    pub(crate) fn is_known_since(&self, since: Timestamp) -> bool {
+        self.looked.is_some_and(|looked| looked >= since)
     }
 
     /// Whether some is known to wait.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use redial_engine::Timestamp;
 
-use crate::survey::{Later, Survey};
+use crate::survey::{Fresh, Later, Sighting, Survey};
 
 /// Since when the connection of one request is known to stand.
 ///
@@ -21,6 +21,8 @@ pub(crate) struct Standing {
     port: u16,
     /// Whether nothing but TCP comes before the request; of TLS the system knows nothing.
     plain: bool,
+    /// How soon after the beginning it is first looked at.
+    pace: Duration,
     began: Timestamp,
     next: Timestamp,
     /// When a look that there was no time for is to be tried again.
@@ -36,14 +38,14 @@ impl Standing {
         read_timeout: Duration,
         began: Timestamp,
     ) -> Self {
-        let first = (read_timeout / 8).max(Duration::from_millis(10));
-        let next = if plain { began.saturating_add(first) } else { Timestamp::MAX };
-        Self { survey, port, plain, began, next, deferred: next, since: None }
+        let pace = (read_timeout / 8).max(Duration::from_millis(10));
+        let next = if plain { began.saturating_add(pace) } else { Timestamp::MAX };
+        Self { survey, port, plain, pace, began, next, deferred: next, since: None }
     }
 
     /// Whether it certainly does not: nothing can have been sent then.
     pub(crate) fn is_unconnected(&self) -> bool {
-        let sighting = self.survey.peer(self.port, Duration::ZERO);
+        let sighting = self.look_since(Duration::ZERO);
         sighting.is_ok_and(|sighting| sighting.peer.connecting && !sighting.peer.open)
     }
 
@@ -54,7 +56,7 @@ impl Standing {
             return;
         }
         let ago = now.saturating_since(self.next);
-        match self.survey.peer(self.port, ago).map(|sighting| sighting.peer.stands()) {
+        match self.look_since(ago).map(|sighting| sighting.peer.stands()) {
             Ok(true) => (self.since, self.deferred) = (Some(now), Timestamp::MAX),
             Ok(false) => {
                 self.next = now.saturating_add(now.saturating_since(self.began));
@@ -62,6 +64,10 @@ impl Standing {
             }
             Err(Later(wait)) => self.deferred = now.saturating_add(wait),
         }
+    }
+
+    fn look_since(&self, ago: Duration) -> Result<Sighting, Later> {
+        self.survey.peer(self.port, Fresh { ago, pace: self.pace })
     }
 
     /// When it is time to look again; never, where it stands.

@@ -5,7 +5,8 @@
 //!
 //! Such a list costs milliseconds on a machine with many sockets. So one is made for all requests of
 //! a transport that wait for their connections, and one for all uploads of the process, and after it
-//! none for twenty times as long as it took.
+//! none for twenty times as long as it kept a CPU busy, or for twice as long where a timeout is so
+//! short that it would be over. (By a clock on the wall it may have taken many times as long.)
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::time::Duration;
@@ -27,10 +28,11 @@ pub(crate) struct Survey {
 #[derive(Debug)]
 struct Taken {
     number: u64,
-    /// When it was begun.
+    /// When it was begun, and how long that took.
     at: Instant,
-    /// For how long after that there is no other.
-    rest: Duration,
+    took: Duration,
+    /// For how long it kept a CPU busy.
+    cost: Duration,
     peers: BTreeMap<u16, Peer>,
 }
 
@@ -42,6 +44,15 @@ pub(crate) struct Sighting {
     /// When it was begun.
     pub(crate) at: Instant,
     pub(crate) peer: Peer,
+}
+
+/// How fresh an answer has to be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Fresh {
+    /// Of some time since then.
+    pub(crate) ago: Duration,
+    /// How often whoever asks has to know.
+    pub(crate) pace: Duration,
 }
 
 /// How the connections to one port stand.
@@ -69,8 +80,11 @@ pub(crate) struct Later(pub(crate) Duration);
 /// The least time between two surveys.
 const PACE: Duration = Duration::from_millis(10);
 
-/// After a survey there is none for so many times as long as it took.
+/// After a survey there is none for so many times as long as it kept a CPU busy.
 const REST: u32 = 20;
+
+/// The same for who has to know sooner than that.
+const SHORT_REST: u32 = 2;
 
 impl Survey {
     pub(crate) const fn new() -> Self {
@@ -87,17 +101,18 @@ impl Survey {
         self.begun.fetch_add(1, Ordering::SeqCst).saturating_add(1)
     }
 
-    /// How this process's connections to that port stood at some time since `ago`. Where the system
-    /// does not say, there are none.
-    pub(crate) fn peer(&self, port: u16, ago: Duration) -> Result<Sighting, Later> {
+    /// How this process's connections to that port stood. Where the system does not say, there are
+    /// none.
+    pub(crate) fn peer(&self, port: u16, Fresh { ago, pace }: Fresh) -> Result<Sighting, Later> {
         let now = Instant::now();
         // Whoever finds another at it will have its answer.
         let Ok(mut taken) = self.taken.try_lock() else { return Err(Later(PACE)) };
-        let age = taken.as_ref().map(|taken| (now.saturating_duration_since(taken.at), taken.rest));
-        match age {
-            Some((age, _)) if age <= ago => {}
-            Some((age, rest)) if age < rest => return Err(Later(rest.saturating_sub(age))),
-            Some(_) | None => *taken = None,
+        if let Some(last) = taken.as_ref() {
+            let (age, rest) = (now.saturating_duration_since(last.at), last.rest(pace));
+            if age > ago && age < rest {
+                return Err(Later(rest.saturating_sub(age)));
+            }
+            taken.take_if(|_| age > ago);
         }
         let taken = taken.get_or_insert_with(|| self.take(now));
         let peer = taken.peers.get(&port).cloned().unwrap_or_default();
@@ -106,10 +121,18 @@ impl Survey {
 
     fn take(&self, at: Instant) -> Taken {
         let number = self.begin();
+        let before = system::cpu_time();
         let peers = system::peers();
-        let took = at.elapsed();
-        let rest = took.saturating_add(took.saturating_mul(REST).max(PACE));
-        Taken { number, at, rest, peers }
+        let cost = system::cpu_time().saturating_sub(before);
+        Taken { number, at, took: at.elapsed(), cost, peers }
+    }
+}
+
+impl Taken {
+    /// For how long after its beginning there is no other.
+    fn rest(&self, pace: Duration) -> Duration {
+        let [short, long] = [SHORT_REST, REST].map(|times| self.cost.saturating_mul(times));
+        self.took.saturating_add(pace.clamp(short, long).max(PACE))
     }
 }
 
@@ -122,10 +145,18 @@ impl Peer {
 
 #[cfg(target_os = "linux")]
 mod system {
+    use core::time::Duration;
     use std::collections::{BTreeMap, BTreeSet};
     use std::fs;
 
+    use rustix::time::{ClockId, clock_gettime};
+
     use super::{Inode, Peer};
+
+    /// For how long this thread has had a CPU.
+    pub(super) fn cpu_time() -> Duration {
+        Duration::try_from(clock_gettime(ClockId::ThreadCPUTime)).unwrap_or_default()
+    }
 
     /// As `/proc/net/tcp` writes it: `TCP_ESTABLISHED` of the kernel's `tcp_states.h`.
     const ESTABLISHED: &str = "01";
@@ -185,9 +216,14 @@ mod system {
 
 #[cfg(not(target_os = "linux"))]
 mod system {
+    use core::time::Duration;
     use std::collections::BTreeMap;
 
     use super::Peer;
+
+    pub(super) const fn cpu_time() -> Duration {
+        Duration::ZERO
+    }
 
     pub(super) const fn peers() -> BTreeMap<u16, Peer> {
         BTreeMap::new()
@@ -198,16 +234,22 @@ mod system {
 #[cfg(target_os = "linux")]
 mod tests {
     use core::time::Duration;
+    use std::collections::BTreeMap;
     use std::io::Write as _;
     use std::net::{TcpListener, TcpStream};
     use std::thread;
+    use std::time::Instant;
 
-    use super::{Later, Peer, Survey};
+    use super::{Fresh, Later, Peer, Survey, Taken};
+
+    const NOW: Fresh = Fresh { ago: Duration::ZERO, pace: Duration::ZERO };
+
+    const ANY: Fresh = Fresh { ago: Duration::MAX, pace: Duration::MAX };
 
     /// What a survey says that is taken after now.
     fn peer(survey: &Survey, port: u16) -> Peer {
         loop {
-            match survey.peer(port, Duration::ZERO) {
+            match survey.peer(port, NOW) {
                 Ok(sighting) => return sighting.peer,
                 Err(Later(wait)) => thread::sleep(wait),
             }
@@ -250,8 +292,27 @@ mod tests {
         assert!(!peer(&survey, port).stands());
         let _socket = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         // Who asks for no more than what the last survey has seen gets just that.
-        let first = survey.peer(port, Duration::MAX).unwrap();
+        let first = survey.peer(port, ANY).unwrap();
         assert!(first.number == 1 && !first.peer.stands());
-        assert!(matches!(survey.peer(port, Duration::ZERO), Err(Later(_))));
+    }
+
+    #[test]
+    fn a_survey_that_costs_much_is_followed_by_a_long_rest_unless_a_timeout_is_short() {
+        const SECOND: Duration = Duration::from_secs(1);
+        // What it cost, how often somebody has to know, and how long the rest is, in milliseconds.
+        let table = [
+            (0, 0, 10),
+            (0, 5_000, 10),
+            (5, 5_000, 100),
+            (50, 250, 250),
+            (50, 20, 100),
+            (50, 5_000, 1_000),
+        ];
+        for (cost, pace, rest) in table {
+            let [cost, pace, rest] = [cost, pace, rest].map(Duration::from_millis);
+            let (at, peers) = (Instant::now(), BTreeMap::new());
+            let taken = Taken { number: 1, at, took: SECOND, cost, peers };
+            assert_eq!(taken.rest(pace), SECOND + rest, "{cost:?}, {pace:?}");
+        }
     }
 }

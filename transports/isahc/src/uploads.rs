@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::survey::{Later, Queues, Sighting, Survey};
+use crate::survey::{Fresh, Later, Queues, Sighting, Survey};
 use crate::upload::Progress;
 
 /// Those of the process.
@@ -82,12 +82,12 @@ impl Uploads {
         drop((groups, left));
     }
 
-    /// How it is with that upload, at some time since `ago`, or earlier where it was seen to be
-    /// still for as long as `enough`.
+    /// How it is with that upload, or was earlier, where it was seen to be still for as long as
+    /// `enough`.
     pub(crate) fn look(
         &self,
         (port, upload): (u16, &Progress),
-        ago: Duration,
+        fresh: Fresh,
         enough: Duration,
     ) -> Result<Seen, Later> {
         // What is still leaves together: the first to leave is for the others a change, after
@@ -96,7 +96,7 @@ impl Uploads {
         if before.is_ok_and(|seen| seen.waits && seen.still >= enough) {
             return before;
         }
-        let Sighting { number, at, peer } = self.survey.peer(port, ago)?;
+        let Sighting { number, at, peer } = self.survey.peer(port, fresh)?;
         if let Some(group) = self.groups().get_mut(&port) {
             group.update(number, at, peer.queues)?;
         }

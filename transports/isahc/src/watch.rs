@@ -19,6 +19,10 @@ const AGAIN: Duration = Duration::from_millis(10);
 /// but curl hands over a head as a whole, so that one which trickles looks like none.
 const HEAD: u32 = 3;
 
+/// How many read timeouts a server has that nobody has seen to have the whole request: a machine that
+/// is busy may be late to look, but not for ever.
+const UNSEEN: u32 = 2;
+
 /// Watches one exchange: its silences and its cutoff.
 ///
 /// The clock decides, not the timer (R-T-6).
@@ -185,7 +189,10 @@ impl Watch {
             }
             (true, Some(asked)) => {
                 let sent = backlog.and_then(Backlog::drained_at).map_or(asked, |at| at.max(asked));
-                (until(self.began.max(sent), read), FailureKind::ReadTimeout)
+                // Where nobody has come to look since, it may all be waiting in the system.
+                let unseen = backlog.is_some_and(|backlog| !backlog.is_known_since(asked));
+                let silence = if unseen { read.saturating_mul(UNSEEN) } else { read };
+                (until(self.began.max(sent), silence), FailureKind::ReadTimeout)
             }
             (true, None) => {
                 let unconnected = until(self.began, connect.saturating_add(read));
