@@ -1,13 +1,13 @@
 //! Origins that a client has met, by the beginning of the URLs that lead there.
 
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use http::Uri;
 use http::uri::{Authority, Parts, PathAndQuery, Scheme};
 
 use crate::origin::Origin;
 use crate::upstreams::lock;
-use crate::url::is_plain;
+use crate::url::{Place, is_plain};
 
 /// How many are remembered. Few origins get most of the calls, and all are looked through.
 const CAPACITY: usize = 8;
@@ -21,61 +21,61 @@ pub(crate) struct Known(Mutex<Memory>);
 
 #[derive(Default)]
 struct Memory {
-    places: Vec<Place>,
+    origins: Vec<Entry>,
     /// Which is forgotten next, once there are enough.
     oldest: usize,
 }
 
 /// The beginning of a URL, and what it comes to.
-struct Place {
+struct Entry {
     /// Scheme and authority, as far as the path.
     text: Box<str>,
     scheme: Scheme,
     authority: Authority,
     origin: Origin,
     /// The whole of the URL that led here last, which is often the next as well.
-    last: (String, Uri),
+    last: (String, Arc<Place>),
 }
 
 impl Known {
     /// Where this URL leads, if its origin is known and the rest of it can be sent as it stands.
-    pub(crate) fn find(&self, text: &str) -> Option<(Uri, Origin)> {
-        let mut memory = lock(&self.0);
-        memory.places.iter_mut().find_map(|place| Some((place.find(text)?, place.origin.clone())))
+    pub(crate) fn find(&self, text: &str) -> Option<Arc<Place>> {
+        lock(&self.0).origins.iter_mut().find_map(|entry| entry.find(text))
     }
 
     /// Remembers the origin of a URL that says it plainly.
-    pub(crate) fn remember(&self, text: &str, uri: &Uri, origin: &Origin) {
-        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else { return };
+    pub(crate) fn remember(&self, text: &str, place: &Arc<Place>) {
+        let Place { url, origin } = &**place;
+        let (Some(scheme), Some(authority)) = (url.scheme(), url.authority()) else { return };
         let length = scheme.as_str().len() + "://".len() + authority.as_str().len();
         let Some(beginning) = text.get(..length) else { return };
-        let place = Place {
+        let entry = Entry {
             text: beginning.into(),
             scheme: scheme.clone(),
             authority: authority.clone(),
             origin: origin.clone(),
-            last: (text.to_owned(), uri.clone()),
+            last: (text.to_owned(), Arc::clone(place)),
         };
         let mut memory = lock(&self.0);
-        let Memory { places, oldest } = &mut *memory;
-        if places.iter().any(|known| known.text == place.text) {
+        let Memory { origins, oldest } = &mut *memory;
+        if origins.iter().any(|known| known.text == entry.text) {
             return;
         }
-        if places.len() < CAPACITY {
-            places.push(place);
-        } else if let Some(entry) = places.get_mut(*oldest) {
-            *entry = place;
+        if origins.len() < CAPACITY {
+            origins.push(entry);
+        } else if let Some(forgotten) = origins.get_mut(*oldest) {
+            *forgotten = entry;
             *oldest = (*oldest + 1) % CAPACITY;
         }
     }
 }
 
-impl Place {
-    /// What this URL is, if it leads here, and the rest of it can be sent as it stands.
-    fn find(&mut self, text: &str) -> Option<Uri> {
-        let (last, known) = &mut self.last;
+impl Entry {
+    /// Where this URL leads, if it begins like this, and the rest of it can be sent as it stands.
+    fn find(&mut self, text: &str) -> Option<Arc<Place>> {
+        let (last, place) = &mut self.last;
         if last == text {
-            return Some(known.clone());
+            return Some(Arc::clone(place));
         }
         let rest = text.strip_prefix(&*self.text).filter(|rest| rest.starts_with('/'))?;
         if !is_plain(rest) {
@@ -85,10 +85,10 @@ impl Place {
         parts.scheme = Some(self.scheme.clone());
         parts.authority = Some(self.authority.clone());
         parts.path_and_query = Some(PathAndQuery::try_from(rest).ok()?);
-        let uri = Uri::from_parts(parts).ok()?;
+        let url = Uri::from_parts(parts).ok()?;
         last.clear();
         last.push_str(text);
-        *known = uri.clone();
-        Some(uri)
+        *place = Arc::new(Place { url, origin: self.origin.clone() });
+        Some(Arc::clone(place))
     }
 }

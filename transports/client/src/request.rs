@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use http::Method;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
-use http::{Method, Uri};
 use redial_engine::{Call, FailureKind, Policy, Replay, Timestamp};
 use serde::Serialize;
 
@@ -24,7 +24,7 @@ use crate::reading::Reading;
 use crate::response::Response;
 use crate::streaming::StreamingResponse;
 use crate::transport::{BoxError, Timeouts};
-use crate::url::{Target, with_query};
+use crate::url::{Place, Target, with_query};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
@@ -295,7 +295,7 @@ impl RequestBuilder {
         let Self { client, mut request } = self;
         let job = request.job(&client.inner, reading)?;
         let ended = driver::run(&job).await?;
-        Ok(Response::new(ended, request.take_url()))
+        Ok(Response::new(ended, request.target?.place))
     }
 
     /// Makes the call, and hands over the response when its head has come.
@@ -312,7 +312,7 @@ impl RequestBuilder {
         let job = request.job(&client.inner, Reading::Live)?;
         let ended = driver::run(&job).await?;
         let open = Arc::clone(&client.inner.open);
-        Ok(StreamingResponse::new(ended, request.take_url(), limit, open))
+        Ok(StreamingResponse::new(ended, request.target?.place, limit, open))
     }
 
     /// The call cannot be sent. What was wrong first is what is said.
@@ -333,7 +333,8 @@ impl Request {
             Err(wrong) => return Err(mem::replace(wrong, Error::invalid_request("sent before"))),
         };
         with_query(target, &self.query)?;
-        let Target { url, origin, home } = &*target;
+        let Target { place, home } = &*target;
+        let Place { url, origin } = &**place;
         if client.closed.load(Ordering::Acquire) && !redial_engine::planted!(ClosedServes) {
             return Err(Error::new(FailureKind::ClientClosed, None).with_url(url));
         }
@@ -352,10 +353,6 @@ impl Request {
         let (call, timeouts) = (self.call.replay(replay), self.timeouts);
         Ok(Job { client, policy, call, origin, method, url, headers, body, timeouts, reading })
     }
-
-    fn take_url(&mut self) -> Uri {
-        self.target.as_mut().map(|target| mem::take(&mut target.url)).unwrap_or_default()
-    }
 }
 
 impl fmt::Debug for RequestBuilder {
@@ -363,7 +360,10 @@ impl fmt::Debug for RequestBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RequestBuilder")
             .field("method", &self.request.method)
-            .field("url", &self.request.target.as_ref().map(|target| presentable(&target.url)))
+            .field(
+                "url",
+                &self.request.target.as_ref().map(|target| presentable(&target.place.url)),
+            )
             .field("timeouts", &self.request.timeouts)
             .finish_non_exhaustive()
     }

@@ -2,16 +2,18 @@
 
 use core::fmt;
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode, Uri, Version};
+use http::{HeaderMap, StatusCode, Version};
 use redial_engine::Reason;
 
 use crate::driver::Ended;
 use crate::error::Error;
 use crate::history::{AttemptRecord, History};
 use crate::reading::{Content, Read};
+use crate::url::Place;
 
 /// The response that a call ended with, whatever its status, and the history of its attempts.
 ///
@@ -23,18 +25,18 @@ pub struct Response {
     pub(crate) complete: bool,
     pub(crate) reason: Option<Reason>,
     pub(crate) attempts: History,
-    pub(crate) url: Uri,
+    pub(crate) place: Arc<Place>,
 }
 
 impl Response {
-    pub(crate) fn new(ended: Ended, url: Uri) -> Self {
+    pub(crate) fn new(ended: Ended, place: Arc<Place>) -> Self {
         let Ended { head, body, reason, attempts } = ended;
         let Read { bytes, complete } = match body {
             Content::Read(read) => read,
             // What is read into memory is never handed over live.
             Content::Live(_) => Read::default(),
         };
-        Self { head, body: bytes, complete, reason, attempts, url }
+        Self { head, body: bytes, complete, reason, attempts, place }
     }
 
     /// The status code.
@@ -87,7 +89,7 @@ impl Response {
     pub fn json<T: serde::de::DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_slice(&self.body).map_err(|source| {
             let error = Error::of_decoding(self.head.status, source);
-            error.with_url(&self.url).with_history(self.reason, self.attempts.clone())
+            error.with_url(&self.place.url).with_history(self.reason, self.attempts.clone())
         })
     }
 
@@ -100,7 +102,7 @@ impl Response {
         if self.status().as_u16() < 400 {
             return Ok(self);
         }
-        let error = Error::of_status(self.head.status).with_url(&self.url);
+        let error = Error::of_status(self.head.status).with_url(&self.place.url);
         Err(error.with_history(self.reason, self.attempts))
     }
 

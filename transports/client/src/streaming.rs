@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
-use http::{HeaderMap, StatusCode, Uri, Version};
+use http::{HeaderMap, StatusCode, Version};
 use http_body::{Body, Frame, SizeHint};
 use redial_engine::{Failure, FailureKind, Reason};
 
@@ -18,6 +18,7 @@ use crate::reading::Content;
 use crate::reading::append;
 use crate::response::Response;
 use crate::transport::{ResponseBody, TransportError};
+use crate::url::Place;
 
 /// The response that a call ended with, whatever its status, and its body as it arrives.
 ///
@@ -31,14 +32,14 @@ pub struct StreamingResponse {
 }
 
 impl StreamingResponse {
-    pub(crate) fn new(ended: Ended, url: Uri, limit: u64, open: Arc<()>) -> Self {
+    pub(crate) fn new(ended: Ended, place: Arc<Place>, limit: u64, open: Arc<()>) -> Self {
         let Ended { head, body, reason, attempts } = ended;
         let (source, complete) = match body {
             Content::Live(body) => (Source::Live(body), true),
             Content::Read(read) => (Source::Kept(read.bytes), read.complete),
         };
         let first = Bytes::new();
-        let body = StreamingBody { first, source, complete, url, limit, attempts, _open: open };
+        let body = StreamingBody { first, source, complete, place, limit, attempts, _open: open };
         Self { head, reason, body }
     }
 
@@ -104,8 +105,8 @@ impl StreamingResponse {
     }
 
     fn with_bytes(self, body: Bytes) -> Response {
-        let Self { head, reason, body: StreamingBody { complete, url, attempts, .. } } = self;
-        Response { head, body, complete, reason, attempts, url }
+        let Self { head, reason, body: StreamingBody { complete, place, attempts, .. } } = self;
+        Response { head, body, complete, reason, attempts, place }
     }
 
     /// Reads the rest of the body into memory: see [`StreamingResponse::buffer`].
@@ -145,8 +146,10 @@ impl StreamingResponse {
         if self.status().as_u16() < 400 {
             return Ok(self);
         }
-        let StreamingBody { url, attempts, .. } = self.body;
-        Err(Error::of_status(self.head.status).with_url(&url).with_history(self.reason, attempts))
+        let StreamingBody { place, attempts, .. } = self.body;
+        Err(Error::of_status(self.head.status)
+            .with_url(&place.url)
+            .with_history(self.reason, attempts))
     }
 
     /// The body, as a body of the `http-body` crate and as a stream.
@@ -181,7 +184,7 @@ pub struct StreamingBody {
     source: Source,
     /// Whether what is kept is all there was.
     complete: bool,
-    url: Uri,
+    place: Arc<Place>,
     limit: u64,
     attempts: History,
     /// Counts as work in flight for as long as it is here.
@@ -227,7 +230,9 @@ impl StreamingBody {
     }
 
     fn error(&self, error: TransportError) -> Error {
-        Error::of_transport(error).with_url(&self.url).with_history(None, self.attempts.clone())
+        Error::of_transport(error)
+            .with_url(&self.place.url)
+            .with_history(None, self.attempts.clone())
     }
 }
 

@@ -8,6 +8,7 @@ use core::error::Error as StdError;
 use core::fmt;
 use core::net::Ipv4Addr;
 use core::str::FromStr;
+use std::sync::Arc;
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery};
@@ -68,20 +69,27 @@ impl Base {
     }
 }
 
+/// A URL, and the origin that it leads to.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) url: Uri,
+    pub(crate) origin: Origin,
+}
+
 /// Where a request goes.
 #[derive(Debug)]
 pub(crate) struct Target {
-    pub(crate) url: Uri,
-    pub(crate) origin: Origin,
+    /// Shared with what is remembered of it, and with the response.
+    pub(crate) place: Arc<Place>,
     /// Whether that is the base's origin; without a base it always is.
     pub(crate) home: bool,
 }
 
 /// Where this URL leads.
 pub(crate) fn resolve(text: &str, base: Option<&Base>, known: &Known) -> Result<Target, UrlError> {
-    if let Some((url, origin)) = known.find(text) {
-        let home = base.is_none_or(|base| base.origin == origin);
-        return Ok(Target { url, origin, home });
+    let home = |place: &Place| base.is_none_or(|base| base.origin == place.origin);
+    if let Some(place) = known.find(text) {
+        return Ok(Target { home: home(&place), place });
     }
     refuse_tricks(text)?;
     let text = text.split_once('#').map_or(text, |(text, _)| text);
@@ -90,15 +98,16 @@ pub(crate) fn resolve(text: &str, base: Option<&Base>, known: &Known) -> Result<
             if text.starts_with("//") {
                 return Err(UrlError::SchemeRelative);
             }
-            Ok(Target { url: base.join(text)?, origin: base.origin.clone(), home: true })
+            let place = Arc::new(Place { url: base.join(text)?, origin: base.origin.clone() });
+            Ok(Target { place, home: true })
         }
-        base => {
+        Some(_) | None => {
             let (url, origin) = absolute(text)?;
+            let place = Arc::new(Place { url, origin });
             if has_plain_origin(text) {
-                known.remember(text, &url, &origin);
+                known.remember(text, &place);
             }
-            let home = base.is_none_or(|base| base.origin == origin);
-            Ok(Target { url, origin, home })
+            Ok(Target { home: home(&place), place })
         }
     }
 }
@@ -108,16 +117,18 @@ pub(crate) fn with_query(target: &mut Target, pairs: &str) -> Result<(), Error> 
     if pairs.is_empty() {
         return Ok(());
     }
-    let joint = match target.url.query() {
+    let Place { url, origin } = &*target.place;
+    let joint = match url.query() {
         None => "?",
         Some("") => "",
         Some(_) => "&",
     };
-    let mut parts = target.url.clone().into_parts();
+    let mut parts = url.clone().into_parts();
     let old = parts.path_and_query.as_ref().map_or("/", PathAndQuery::as_str);
     let new = PathAndQuery::try_from(format!("{old}{joint}{pairs}"));
     parts.path_and_query = Some(new.map_err(Error::invalid_request)?);
-    target.url = Uri::from_parts(parts).map_err(Error::invalid_request)?;
+    let url = Uri::from_parts(parts).map_err(Error::invalid_request)?;
+    target.place = Arc::new(Place { url, origin: origin.clone() });
     Ok(())
 }
 
