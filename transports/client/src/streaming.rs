@@ -85,8 +85,10 @@ impl StreamingResponse {
     /// `max_response_bytes`. What was kept of the response of a call that gave up is no error: see
     /// [`Response::is_complete`].
     pub async fn buffer(mut self) -> Result<Response, Error> {
-        if let Source::Kept(bytes) = &mut self.body.source {
-            let bytes = core::mem::take(bytes);
+        if let Source::Kept(kept) = &mut self.body.source {
+            // It is taken as a whole: where that was done already, what was not read is first.
+            let first = core::mem::take(&mut self.body.first);
+            let bytes = if kept.is_empty() { first } else { core::mem::take(kept) };
             return Ok(self.with_bytes(bytes));
         }
         let mut bytes = BytesMut::new();

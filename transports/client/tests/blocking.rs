@@ -20,10 +20,10 @@ use std::io::{self, Cursor, Read};
 use std::sync::{Arc, mpsc};
 use std::thread;
 
-use common::{Piece, Reads, Script, Step, answer, status};
+use common::{Piece, Reads, Script, Step, answer, fails, status};
 use http_body::Body as _;
 use redial_client::blocking::{Client, ClientBuilder};
-use redial_client::engine::{FailureKind, Reason};
+use redial_client::engine::{Delivery, FailureKind, Reason};
 use redial_client::{Body, Error};
 
 const HELLO: &[Piece] = &[Piece::Data(b"hello "), Piece::Data(b"world")];
@@ -123,6 +123,22 @@ fn a_streaming_response_is_a_reader() {
     assert_eq!(response.chunk().unwrap().unwrap(), "llo ", "what was not read is not lost");
     response.read_exact(&mut two).unwrap();
     assert_eq!(response.text().unwrap(), "rld", "nor is it here");
+}
+
+/// R-C-4: also of a response that was kept while the call went on.
+#[test]
+fn what_was_not_read_of_a_kept_response_is_not_lost() {
+    for read in [0, 2, 11] {
+        let failure = fails(FailureKind::Connect, Delivery::Unsent);
+        let (client, _) = client([answer(503, HELLO), failure]);
+        let call = client.get("http://h/").max_attempts(2.try_into().unwrap());
+        let mut response = call.send_streaming().unwrap();
+        assert_eq!(response.reason(), Some(Reason::AttemptsExhausted));
+        let mut some = vec![0; read];
+        response.read_exact(&mut some).unwrap();
+        let whole = [some.as_slice(), response.text().unwrap().as_bytes()].concat();
+        assert_eq!(whole, b"hello world", "after {read} bytes");
+    }
 }
 
 #[test]
