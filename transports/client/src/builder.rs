@@ -205,7 +205,7 @@ impl ClientBuilder {
     }
 
     /// The seed of the jitter: drawn from the operating system. For schedules that can be
-    /// reproduced.
+    /// reproduced. Keys of idempotency do not come of it.
     pub fn seed(self, seed: u64) -> Self {
         Self { seed: Some(seed), ..self }
     }

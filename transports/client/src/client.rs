@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use http::Method;
 use http::header::HeaderMap;
-use rand_core::Rng as _;
 use redial_engine::{HintRules, Policy, ReplayRules, Timestamp};
 
 use crate::body::Body;
@@ -49,20 +48,6 @@ pub(crate) struct Inner {
     pub(crate) closed: AtomicBool,
     /// Every response body that is still being read has a copy.
     pub(crate) open: Arc<()>,
-}
-
-impl Inner {
-    /// A UUID of version 4 (RFC 9562 5.4).
-    pub(crate) fn random_uuid(&self) -> String {
-        let mut rng = &self.randomness;
-        let (high, low) = (rng.next_u64(), rng.next_u64());
-        let (version, variant) = (0x4000 | (high & 0x0fff), 0x8000 | (low >> 48 & 0x3fff));
-        let (first, second) = (high >> 32, high >> 16 & 0xffff);
-        format!(
-            "{first:08x}-{second:04x}-{version:04x}-{variant:04x}-{:012x}",
-            low & 0xffff_ffff_ffff
-        )
-    }
 }
 
 impl Drop for Inner {

@@ -20,6 +20,7 @@ use crate::driver;
 use crate::error::{Error, presentable};
 use crate::headers::{MOST, TOO_MANY, check, with_defaults};
 use crate::job::Job;
+use crate::random::uuid;
 use crate::reading::Reading;
 use crate::response::Response;
 use crate::streaming::StreamingResponse;
@@ -195,10 +196,13 @@ impl RequestBuilder {
     /// An `Idempotency-Key` of the client's making, the same over all attempts of the call, with
     /// which the server can tell a repetition: the call may be repeated freely.
     ///
-    /// It is 122 random bits, written as a UUID (RFC 9562, version 4).
+    /// It is 122 random bits of the operating system's, written as a UUID (RFC 9562, version 4),
+    /// whatever the seed of the client. Where that gives none, the call fails.
     pub fn idempotency_key(self) -> Self {
-        let key = self.client.inner.random_uuid();
-        self.with_idempotency_key(key)
+        match uuid() {
+            Ok(key) => self.with_idempotency_key(key),
+            Err(error) => self.wrong(error),
+        }
     }
 
     /// This `Idempotency-Key`, which the caller may use again for another call of the same meaning.

@@ -149,6 +149,19 @@ fn an_idempotency_key_is_the_same_over_a_call_and_another_for_the_next() {
     assert_eq!(keys.len(), 20);
 }
 
+/// A program that is started again with the same seed makes other calls, and a server that knows a
+/// key from before would not carry them out.
+#[test]
+fn clients_of_the_same_seed_make_different_keys() {
+    let key = || {
+        let (builder, script) = builder([status(200)]);
+        let client = builder.seed(7).build().unwrap();
+        block_on(client.post("http://h/").idempotency_key().send()).unwrap();
+        script.sent()[0].header("idempotency-key").unwrap().to_owned()
+    };
+    assert_ne!(key(), key());
+}
+
 #[test]
 fn credentials_are_sent_and_shown_nowhere() {
     type Mark = fn(RequestBuilder) -> RequestBuilder;
