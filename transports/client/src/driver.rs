@@ -171,8 +171,16 @@ impl<'a> Run<'a> {
         body: ResponseBody,
     ) -> Next<'a> {
         let Head { head, outcome, reused } = head;
-        self.declare_spent(&mut attempt);
+        // Whether it is sent again is not known yet: if not, the response is handed over, and would
+        // be cut off with its upload.
+        if self.job.body.hold() {
+            attempt.body_spent();
+        }
         let verdict = self.finish(attempt, started, outcome, reused);
+        match &verdict {
+            Verdict::Next(Action::Sleep(_) | Action::Send(_)) => _ = self.job.body.is_spent(),
+            Verdict::Next(Action::GiveUp(_)) | Verdict::Done(_) => self.job.body.let_go(),
+        }
         let body = match (&verdict, self.job.reading) {
             _ if redial_engine::planted!(HeldWhileAsleep) => Content::Live(body),
             (Verdict::Next(Action::Sleep(_) | Action::Send(_)), _) => {

@@ -2,7 +2,7 @@
 
 use core::panic::AssertUnwindSafe;
 use core::pin::Pin;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll, Waker, ready};
 use std::panic::catch_unwind;
 use std::sync::{Arc, Mutex};
 
@@ -39,6 +39,9 @@ struct State {
     /// Whose turn it is.
     turn: u64,
     pulled: bool,
+    /// Whether nothing may be pulled for now, and who is to hear when that is over.
+    held: bool,
+    waiting: Option<Waker>,
     failed: Option<BoxError>,
 }
 
@@ -54,12 +57,29 @@ impl Turn {
 
     /// Ends every other turn and begins a new one, where nothing was pulled yet.
     pub(super) fn next(&self) -> Option<Self> {
+        let (number, waiting) = {
+            let mut state = lock(&self.feed.state);
+            if state.pulled {
+                return None;
+            }
+            state.turn += 1;
+            (state.turn, state.let_go())
+        };
+        wake(waiting);
+        Some(Self { feed: Arc::clone(&self.feed), number })
+    }
+
+    /// Whether something was pulled. If not, nothing is until this is let go, or a new turn begins.
+    pub(super) fn hold(&self) -> bool {
         let mut state = lock(&self.feed.state);
-        if state.pulled {
-            return None;
-        }
-        state.turn += 1;
-        Some(Self { feed: Arc::clone(&self.feed), number: state.turn })
+        state.held = !state.pulled;
+        state.pulled
+    }
+
+    /// Whose turn it is may read on.
+    pub(super) fn let_go(&self) {
+        let waiting = lock(&self.feed.state).let_go();
+        wake(waiting);
     }
 
     pub(super) fn feed(&self) -> Arc<Feed> {
@@ -70,6 +90,10 @@ impl Turn {
         let mut state = lock(&self.feed.state);
         if state.turn != self.number {
             return Poll::Ready(Some(Err(StreamError::Abandoned.into())));
+        }
+        if state.held {
+            state.waiting = Some(context.waker().clone());
+            return Poll::Pending;
         }
         state.poll(context)
     }
@@ -98,6 +122,8 @@ impl Feed {
             missing: length,
             turn: 0,
             pulled: false,
+            held: false,
+            waiting: None,
             failed: None,
         };
         Self { state: Mutex::new(state) }
@@ -115,7 +141,19 @@ impl core::fmt::Debug for Feed {
     }
 }
 
+fn wake(waiting: Option<Waker>) {
+    if let Some(waiting) = waiting {
+        waiting.wake();
+    }
+}
+
 impl State {
+    /// Nothing is held any more; who waited for that.
+    fn let_go(&mut self) -> Option<Waker> {
+        self.held = false;
+        self.waiting.take()
+    }
+
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<Bytes, BoxError>>> {
         while let Some(stream) = self.stream.as_mut().filter(|_| {
             // The last piece is held back until the stream has ended: whether it is the right

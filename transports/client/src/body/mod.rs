@@ -155,6 +155,22 @@ impl Body {
         }
     }
 
+    /// Whether this body can never be sent again. Where the answer is no, nothing is pulled of it
+    /// until it is let go, or [`Body::is_spent`] ends the turn of the attempt that has begun.
+    pub(crate) fn hold(&self) -> bool {
+        match &self.source {
+            Source::Bytes(_) | Source::Replayable(_) => false,
+            Source::Feed(turn) => turn.hold(),
+        }
+    }
+
+    /// Nothing is held any more.
+    pub(crate) fn let_go(&self) {
+        if let Source::Feed(turn) = &self.source {
+            turn.let_go();
+        }
+    }
+
     /// Whether it is a stream whose length is said to be zero, and whose end was not seen yet.
     pub(crate) fn seems_empty(&self) -> bool {
         match &self.source {

@@ -1,15 +1,18 @@
 //! Bodies both ways: cut off, sent again, bounded; and what of a request shows on the wire.
 
 use core::error::Error as _;
+use std::io;
 
+use bytes::Bytes;
+use futures_util::stream;
 use http::header::{HOST, HeaderName, HeaderValue, USER_AGENT};
 use http::{Method, Request};
 use redial_client::Body;
-use redial_conformance::{Reply, RequestRecord, Step};
+use redial_conformance::{FaultServer, Reply, RequestRecord, Script, Step};
 use redial_engine::{Delivery, FailureKind, Outcome, Reason, Replay};
 
 use crate::common::{SOON, finish, ok, replies, requests, timeouts};
-use crate::on::{On, on_each_runtime};
+use crate::on::{On, on_each_runtime, sleep};
 
 on_each_runtime![
     a_body_that_is_cut_is_retried_for_a_get,
@@ -18,6 +21,8 @@ on_each_runtime![
     a_retried_status_counts_although_its_body_is_cut,
     a_give_up_hands_over_the_whole_body,
     a_give_up_hands_over_what_came_of_a_body_that_was_cut,
+    a_give_up_hands_over_the_whole_body_beside_an_upload_that_has_not_begun,
+    a_stream_that_has_not_begun_is_sent_again,
     a_body_beyond_the_limit_is_a_final_error,
     a_put_body_is_sent_again_whole,
     a_large_body_crosses_whole_both_ways,
@@ -96,6 +101,42 @@ async fn a_give_up_hands_over_what_came_of_a_body_that_was_cut(on: On) {
     let response = on.client().post(server.url("/")).send().await.unwrap();
     assert_eq!((response.text().as_ref(), response.is_complete()), ("four", false));
     finish(server).await;
+}
+
+/// An answer to a head, whose body takes longer.
+fn busy_in_two_parts() -> Vec<Step> {
+    let reply = Reply::status(503).header("content-length", "8").body("busy").raw();
+    let rest = Step::Write(b" now".to_vec());
+    vec![Step::ReadHead, reply.step(), Step::Pause(SOON / 200), rest, Step::Close]
+}
+
+/// R-C-4: the response to a stream that can be read once, and has nothing to read yet.
+async fn a_give_up_hands_over_the_whole_body_beside_an_upload_that_has_not_begun(on: On) {
+    for method in [Method::POST, Method::PUT] {
+        let script = Script::connections(vec![busy_in_two_parts()]);
+        let server = FaultServer::start(script).unwrap();
+        let body = Body::once(stream::pending::<Result<Bytes, io::Error>>());
+        let call = on.client().call(method, server.url("/")).body(body);
+        let response = call.max_attempts(core::num::NonZeroU32::MIN).send().await.unwrap();
+        assert!(response.reason().is_some());
+        assert_eq!((response.text().as_ref(), response.is_complete()), ("busy now", true));
+        finish(server).await;
+    }
+}
+
+/// R-D-5, R-D-8: one that is sent again is whole.
+async fn a_stream_that_has_not_begun_is_sent_again(on: On) {
+    let next = vec![Step::ReadRequest, ok().step()];
+    let script = Script::connections(vec![busy_in_two_parts(), next]);
+    let server = FaultServer::start(script).unwrap();
+    let pause = async {
+        sleep(SOON / 20).await;
+        Ok::<_, io::Error>("late")
+    };
+    let call = on.client().put(server.url("/")).body(Body::once(stream::once(pause)));
+    let response = call.send().await.unwrap();
+    assert_eq!((response.status().as_u16(), response.attempts().len()), (200, 2));
+    assert_eq!(finish(server).await.requests().last().unwrap().body, b"late");
 }
 
 async fn a_body_beyond_the_limit_is_a_final_error(on: On) {
