@@ -73,8 +73,9 @@ pub(crate) fn kind(config: &ClientConfig) -> Result<TransportKind, ConfigError> 
 
 /// Which field of a configuration is wrong, and what is wrong with it.
 ///
-/// Of what is written in `headers` and `base_url` it shows nothing but the names of headers: the
-/// rest may be secret, and some formats show the whole line (R-O-3).
+/// Of what is written in `headers` and `base_url` it shows nothing but the names of headers, and
+/// nothing of what is written in a field that does not exist, here or under `tls`: it may be one of
+/// them misspelt, or a key. The rest may be secret, and some formats show the whole line (R-O-3).
 pub struct FieldError {
     field: String,
     what: What,
@@ -84,6 +85,8 @@ enum What {
     Shown(BoxError),
     /// What was expected, where what was found may be secret.
     Hidden(&'static str),
+    /// The fields that there are, where the one that was found is none.
+    Unknown(&'static [&'static str]),
 }
 
 /// The fields whose values may be secret, and what is expected of them.
@@ -96,12 +99,53 @@ const SECRET: [(&str, &str); 2] = [
     ("base_url", "a string"),
 ];
 
+/// The fields that there are where secrets are likely to be written, by the path of their table.
+const FIELDS: [(&str, &[&str]); 3] = [
+    (
+        "",
+        &[
+            "transport",
+            "base_url",
+            "headers",
+            "user_agent",
+            "max_response_bytes",
+            "max_head_bytes",
+            "timeouts",
+            "pool",
+            "protocol",
+            "tls",
+            "policy",
+            "budget",
+            "replay",
+            "hints",
+        ],
+    ),
+    ("tls", &["roots_file", "identity"]),
+    ("tls.identity", &["certificates_file", "key_file"]),
+];
+
+/// The fields that there are, where this path leads to none of them.
+fn unknown(path: &str) -> Option<&'static [&'static str]> {
+    FIELDS.iter().find_map(|(table, fields)| {
+        let rest = match *table {
+            // The whole has no name.
+            "" => Some(path).filter(|path| *path != "."),
+            table => path.strip_prefix(table)?.strip_prefix('.'),
+        };
+        let name = rest?.split(['.', '[']).next()?;
+        (!fields.contains(&name)).then_some(*fields)
+    })
+}
+
 impl FieldError {
     fn new(field: String, source: impl Into<BoxError>) -> Self {
         let root = field.split(['.', '[']).next();
         let secret = SECRET.iter().find(|(name, _)| root == Some(*name));
-        let what = secret
-            .map_or_else(|| What::Shown(source.into()), |(_, expected)| What::Hidden(expected));
+        let what = match (secret, unknown(&field)) {
+            (Some((_, expected)), _) => What::Hidden(expected),
+            (None, Some(fields)) => What::Unknown(fields),
+            (None, None) => What::Shown(source.into()),
+        };
         Self { field, what }
     }
 
@@ -126,6 +170,9 @@ impl fmt::Display for FieldError {
             What::Hidden(expected) => {
                 write!(f, "{}: not shown, for it may be secret: expected {expected}", self.field)
             }
+            What::Unknown(fields) => {
+                write!(f, "{}: unknown field: there are {}", self.field, fields.join(", "))
+            }
         }
     }
 }
@@ -135,7 +182,7 @@ impl StdError for FieldError {
         match &self.what {
             // `Display` has said it already.
             What::Shown(source) => source.source(),
-            What::Hidden(_) => None,
+            What::Hidden(_) | What::Unknown(_) => None,
         }
     }
 }

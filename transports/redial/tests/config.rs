@@ -317,10 +317,31 @@ fn an_error_shows_nothing_of_a_field_that_may_be_secret() {
         "headers = { authorization = \"canary\", Authorization = \"canary\" }",
         "[headers]\n\"author ization\" = \"canary\"",
         "base_url = [\"http://user:canary@h/\"]",
+        // Misspelt, or guessed.
+        "header = { authorization = \"canary\" }",
+        "base-url = \"http://user:canary@h/\"",
+        "bearer_token = \"canary\"",
+        "[tls]\nkey_pem = \"canary\"",
+        "[tls.identity]\nkey = \"canary\"",
     ] {
         let error = redial::read_config(toml::Deserializer::parse(text).unwrap()).unwrap_err();
         let source = core::error::Error::source(&error).map(ToString::to_string);
         assert!(!format!("{error} {error:?} {source:?}").contains("canary"), "{text}: {error}");
+    }
+}
+
+/// The fields that are named to whoever writes another are those that can be read.
+#[test]
+fn an_unknown_field_is_told_all_that_there_are() {
+    for (table, field) in [("", "x"), ("[tls]\n", "tls.x"), ("[tls.identity]\n", "tls.identity.x")]
+    {
+        let text = format!("{table}x = 1");
+        let error = redial::read_config(toml::Deserializer::parse(&text).unwrap()).unwrap_err();
+        let of_serde = toml::from_str::<ClientConfig>(&text).unwrap_err();
+        let names: Vec<_> = of_serde.message().split('`').skip(3).step_by(2).collect();
+        let expected = format!("{field}: unknown field: there are {}", names.join(", "));
+        assert!(names.len() > 1, "{of_serde}");
+        assert_eq!(error.to_string(), expected);
     }
 }
 
