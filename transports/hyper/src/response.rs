@@ -46,20 +46,30 @@ impl<R: Runtime> Reading<R> {
         ResponseBody::new(reading)
     }
 
+    /// What there is of the lease, which the exchange needs no more.
+    fn take_lease(&mut self) -> Option<Lease<R>> {
+        let lease = self.lease.take()?;
+        if lease.is_multiplexed() && !self.watch.is_uploaded() {
+            // hyper goes on with it, and cannot be told to stop.
+            lease.leave_upload(self.watch.upload());
+        }
+        Some(lease)
+    }
+
     fn give_back(&mut self) {
         // A server that answers before it has read the request may still be reading it: whatever
         // is sent next would be taken for the rest.
         let fit = self.in_step && self.watch.is_uploaded();
         // One whose peer is lost has answered its last.
         let fit = |lease: &Lease<R>| fit && lease.meter().error().is_none();
-        if let Some(mut lease) = self.lease.take().filter(fit) {
+        if let Some(mut lease) = self.take_lease().filter(fit) {
             self.watch.leave_timer(&mut lease);
             lease.give_back();
         }
     }
 
     fn fail(&mut self, failure: Failure, source: Option<hyper::Error>) -> TransportError {
-        let reused = self.lease.take().is_some_and(|lease| lease.is_reused());
+        let reused = self.take_lease().is_some_and(|lease| lease.is_reused());
         let error = match source {
             Some(source) => TransportError::with_source(failure, source),
             None => TransportError::new(failure),
@@ -79,6 +89,12 @@ impl<R: Runtime> Reading<R> {
 
 // The runtime is a handle, and nothing else here is pinned.
 impl<R: Runtime> Unpin for Reading<R> {}
+
+impl<R: Runtime> Drop for Reading<R> {
+    fn drop(&mut self) {
+        drop(self.take_lease());
+    }
+}
 
 impl<R: Runtime> Body for Reading<R> {
     type Data = Bytes;

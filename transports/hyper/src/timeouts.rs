@@ -97,6 +97,11 @@ impl Watch {
         self.upload.is_done()
     }
 
+    /// How far the request body has come.
+    pub(crate) fn upload(&self) -> Progress {
+        self.upload.clone()
+    }
+
     /// Something came: the next silence begins when it is waited for. Fails where the cutoff has
     /// come, which a stream that never pauses would otherwise outrun.
     pub(crate) fn progressed<R: Runtime>(&mut self, lease: &Lease<R>) -> Result<(), FailureKind> {

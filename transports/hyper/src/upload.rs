@@ -1,9 +1,9 @@
 //! How far the request body has been taken, and sent.
 
 use core::pin::Pin;
-use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use core::task::{Context, Poll};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Buf, Bytes};
 use http_body::{Body as _, Frame, SizeHint};
@@ -64,11 +64,41 @@ impl Progress {
     }
 }
 
+/// The request bodies of a shared connection that are still being sent although their responses are
+/// over.
+///
+/// Until the peer has taken all of one, which may be never, its stream counts against what the peer
+/// permits, and the next request might wait for it in vain.
+#[derive(Debug, Default)]
+pub(crate) struct Outliving {
+    /// Whether there may be any; mostly there are none, and nobody has to look.
+    any: AtomicBool,
+    uploads: Mutex<Vec<Progress>>,
+}
+
+impl Outliving {
+    pub(crate) fn leave(&self, upload: Progress) {
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.push(upload);
+        self.any.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn are_left(&self) -> bool {
+        if !self.any.load(Ordering::Acquire) {
+            return false;
+        }
+        let mut uploads = self.uploads.lock().unwrap_or_else(PoisonError::into_inner);
+        uploads.retain(|upload| !upload.is_done());
+        self.any.store(!uploads.is_empty(), Ordering::Release);
+        !uploads.is_empty()
+    }
+}
+
 /// A request body that says how far it has been taken: nothing at all where it is empty, because it
 /// is moved many times on its way to hyper, and most are.
-pub(crate) struct Upload<R>(Option<Box<Uploading<R>>>);
+pub(crate) struct Upload<R: Runtime>(Option<Box<Uploading<R>>>);
 
-struct Uploading<R> {
+struct Uploading<R: Runtime> {
     body: Body,
     note: Note<R>,
     /// Whether the connection is shared: hyper holds pieces back then, for the window of the stream.
@@ -107,6 +137,16 @@ impl<R: Runtime> Uploading<R> {
             }
             Piece { bytes, note }
         })
+    }
+}
+
+impl<R: Runtime> Drop for Uploading<R> {
+    fn drop(&mut self) {
+        // Nothing more of it will be sent, such as where the server has reset its stream. Over HTTP/1.1
+        // that leaves the connection out of step.
+        if self.shared {
+            self.note.taken.phase.store(DONE, Ordering::Release);
+        }
     }
 }
 

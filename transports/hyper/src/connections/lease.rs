@@ -22,7 +22,7 @@ use crate::meter::Meter;
 use crate::pool::ConnectionId;
 use crate::runtime::{Peeked, Runtime};
 use crate::timeouts::Timer;
-use crate::upload::Upload;
+use crate::upload::{Progress, Upload};
 
 /// For how long an HTTP/2 connection has to have been silent for its socket to be asked. One that
 /// is at work is read all the time.
@@ -155,7 +155,7 @@ impl<R: Runtime> Lease<R> {
     }
 
     async fn can_be_shared(&mut self) -> bool {
-        if self.meter().is_ending() {
+        if self.meter().is_ending() || self.shared.uploads.are_left() {
             self.distrust();
             return false;
         }
@@ -299,6 +299,12 @@ impl<R: Runtime> Lease<R> {
     /// another.
     pub(crate) const fn distrust(&mut self) {
         self.distrusted = true;
+    }
+
+    /// The response is over, and the request body is not (HTTP/2): as long as that is so, the connection
+    /// takes no further request.
+    pub(crate) fn leave_upload(&self, upload: Progress) {
+        self.shared.uploads.leave(upload);
     }
 
     /// The response has ended: the connection is free as soon as hyper is ready for the next.

@@ -14,6 +14,7 @@ use crate::pool::{CloseReason, ConnectionId};
 use crate::relay::Relay;
 use crate::runtime::Runtime;
 use crate::timeouts::Timers;
+use crate::upload::Outliving;
 use crate::wire::Wire;
 
 /// A connection, from the start of connecting until its socket is gone.
@@ -43,6 +44,8 @@ pub(crate) struct Shared<R: Runtime> {
     exchanges: AtomicU64,
     /// Timers that no exchange needs just now (HTTP/2).
     pub(crate) timers: Timers,
+    /// The request bodies that have outlived their responses (HTTP/2).
+    pub(crate) uploads: Outliving,
 }
 
 impl<R: Runtime> Default for Shared<R> {
@@ -59,6 +62,7 @@ impl<R: Runtime> Default for Shared<R> {
             ended: OnceLock::new(),
             exchanges: AtomicU64::new(0),
             timers: Timers::default(),
+            uploads: Outliving::default(),
         }
     }
 }

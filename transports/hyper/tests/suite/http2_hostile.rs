@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::time::Instant;
 
 use redial_client::{Client, Protocol};
-use redial_conformance::{ErrorCode, FaultServer, Frame, Http2, LastStream, Script, Step};
+use redial_conformance::{ErrorCode, FaultServer, Frame, Http2, LastStream, Reply, Script, Step};
 use redial_engine::{Delivery, FailureKind, Outcome, Replay};
 
 use crate::common::{SOON, finish, ok, timeouts, until};
@@ -21,6 +21,7 @@ on_each_runtime![
     floods_end_a_call_in_bounded_time,
     heads_without_an_end_are_a_final_error,
     a_silence_beside_a_large_response_is_one,
+    an_upload_that_outlives_its_answer_holds_up_no_other_request,
 ];
 
 fn client(on: &On, length: Duration) -> Client {
@@ -184,4 +185,25 @@ async fn a_silence_beside_a_large_response_is_one(on: On) {
     assert_eq!(error.kind(), FailureKind::ReadTimeout);
     assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
     drop(large);
+}
+
+/// The server answers before it has read the request, reads no more of it, and does not say so: until
+/// it does, the stream counts against what it permits (RFC 9113 5.1.2).
+async fn an_upload_that_outlives_its_answer_holds_up_no_other_request(on: On) {
+    let one = Step::Preface(Http2::new().max_concurrent_streams(1).without_window_updates());
+    let busy = Step::Respond(Reply::status(503).body("busy"));
+    let answer = || vec![Step::ReadHead, Step::Respond(ok())];
+    let reset = Step::Send(vec![Frame::rst_stream(ErrorCode::NO_ERROR)]);
+    let begin = vec![one.clone(), Step::ReadHead, busy];
+    // The stream of a request that is reset counts no more, and the connection serves the next.
+    for (more, reused) in [(vec![], false), ([vec![reset], answer()].concat(), true)] {
+        let second = [vec![one.clone()], answer()].concat();
+        let server = connections(vec![[begin.clone(), more].concat(), second]);
+        let body = vec![b'x'; 200_000];
+        let call = client(&on, SOON).put(server.url("/")).body(body);
+        let response = call.send().await.unwrap();
+        let attempts = response.attempts();
+        assert_eq!((response.status().as_u16(), attempts.len()), (200, 2), "{attempts:?}");
+        assert_eq!(attempts[1].reused, reused, "{attempts:?}");
+    }
 }
