@@ -26,7 +26,9 @@ pub(crate) fn draw(result: &Result<Response, Error>, elapsed: Duration) -> Strin
             wait(&mut lines, pause);
         }
     }
-    end(&mut lines, result, reason, attempts.len(), elapsed);
+    // What was sent again at once is no other attempt (R-D-7).
+    let made = attempts.last().map_or(0, |last| last.number);
+    end(&mut lines, result, reason, made, elapsed);
     lines
 }
 
@@ -63,7 +65,7 @@ fn end(
     lines: &mut String,
     result: &Result<Response, Error>,
     reason: Option<Reason>,
-    attempts: usize,
+    attempts: u32,
     elapsed: Duration,
 ) {
     let (style, what) = match result {

@@ -5,7 +5,9 @@ use core::time::Duration;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use redial_conformance::{FaultServer, Log, Reply, Script, Step};
+use redial_conformance::{
+    ErrorCode, FaultServer, Frame, Http2, LastStream, Log, Reply, Script, Step,
+};
 use serde_json::{Value, json};
 
 /// Runs `redial send` with these arguments and nothing on standard input.
@@ -64,6 +66,24 @@ fn the_exit_code_says_how_it_ended() {
         assert_eq!(report["ended"], json!({ "status": status }));
         assert_eq!(report["reason"], Value::Null);
     }
+}
+
+/// R-D-7: that counts as no attempt, and is in the history all the same.
+#[test]
+fn what_is_sent_again_at_once_is_no_other_attempt() {
+    let refuse = Step::Send(vec![Frame::rst_stream(ErrorCode::REFUSED_STREAM)]);
+    let leave = Frame::goaway(LastStream::BeforeRequest, ErrorCode::NO_ERROR);
+    let begin = [Step::Preface(Http2::new()), Step::ReadRequest, refuse];
+    let gone = [Step::ReadRequest, Step::Send(vec![leave])];
+    let first = begin.iter().cloned().chain(gone).collect();
+    let arguments = ["--http2-prior-knowledge", "--max-attempts", "2"];
+    let (output, report, _) = against(Script::connections(vec![first, begin.to_vec()]), &arguments);
+    let numbers = report["attempts"].as_array().expect("attempts").iter();
+    let numbers: Vec<_> = numbers.map(|attempt| &attempt["number"]).collect();
+    assert_eq!(numbers, [1, 2, 2], "{report}");
+    let said = text(&output.stderr);
+    assert!(said.contains("refused stream after 2 attempts"), "{said}");
+    assert!(said.contains("given up after 2 attempts"), "{said}");
 }
 
 #[test]

@@ -176,7 +176,8 @@ impl fmt::Display for Error {
         if let Some(url) = url {
             write!(f, " ({url})")?;
         }
-        match (reason, attempts.len()) {
+        // What was sent again at once is no other attempt (R-D-7).
+        match (reason, attempts.last().map_or(0, |last| last.number)) {
             (Some(reason), 1) => write!(f, "; given up after 1 attempt: {reason}"),
             (Some(reason), made) => write!(f, "; given up after {made} attempts: {reason}"),
             (None, _) => Ok(()),
