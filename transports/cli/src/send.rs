@@ -251,7 +251,13 @@ fn unbuilt(error: &BuildError) -> Failure {
 /// Writes the response to standard output, or the error to standard error.
 fn show(result: &Result<Response, Error>, with_head: bool) -> Result<(), Failure> {
     match result {
-        Ok(response) => written(write(response, with_head)),
+        Ok(response) => {
+            if !response.is_complete() {
+                // Who reads the body cannot see it: it is none that the call would have ended well with.
+                tell(format_args!("redial: the body is not whole, its rest did not come\n"));
+            }
+            written(write(response, with_head))
+        }
         Err(error) => {
             tell(format_args!("redial: {}\n", in_one_line(error)));
             Ok(())

@@ -87,6 +87,19 @@ fn what_is_sent_again_at_once_is_no_other_attempt() {
 }
 
 #[test]
+fn a_body_that_is_not_whole_says_so() {
+    let whole = "HTTP/1.1 503 Busy\r\ncontent-length: 4\r\n\r\nbusy";
+    for (answer, complaints) in [(whole, 0), (whole.trim_end_matches("sy"), 1)] {
+        let steps = vec![Step::Write(answer.into()), Step::Close];
+        let (output, _, _) = against(Script::requests(vec![steps]), &["--max-attempts", "1"]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!("busy".starts_with(text(&output.stdout)), "{}", text(&output.stdout));
+        let lines = text(&output.stderr).lines().filter(|line| line.starts_with("redial:"));
+        assert_eq!(lines.count(), complaints, "{}", text(&output.stderr));
+    }
+}
+
+#[test]
 fn a_server_that_is_not_there_is_one_line_and_exit_code_3() {
     let (output, report, _) = against(Script::refused(), &["--max-attempts", "1"]);
     assert_eq!(output.status.code(), Some(3));
