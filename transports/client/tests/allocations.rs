@@ -71,10 +71,10 @@ fn allocations(call: impl Fn() -> RequestBuilder) -> u64 {
 }
 
 /// Two are the transport's boxes, and one is what the builder builds: in a box it moves as a
-/// pointer, and it moves often. The URL is three where it is not the one that was called last: what is
-/// made of it is shared, and not copied at every step. Headers are two for what the caller sets and two for every attempt, because a transport takes them with
-/// it: where there is none, that is the room for those that a transport adds, which it would have to
-/// make itself otherwise.
+/// pointer, and it moves often. The URL is three where it is not the one that was called last: what
+/// is made of it is shared, and not copied at every step. Headers are two for what the caller sets
+/// and two for every attempt, because a transport takes them with it: where there is none, that is
+/// the room for those that a transport adds, which it would have to make itself otherwise.
 ///
 /// The numbers may fall, and must not rise.
 #[test]
