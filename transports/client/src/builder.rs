@@ -120,7 +120,11 @@ impl ClientBuilder {
         self
     }
 
-    /// All that a configuration says.
+    /// All that a configuration says. To be called before what is to hold instead of it.
+    ///
+    /// Of policy, budget, replay, hints, timeouts and [`Settings`] it says everything: what it does
+    /// not name has its default, whatever was set before. Headers, product, base URL and the limit of
+    /// responses stay where it names none.
     ///
     /// # Errors
     ///

@@ -215,11 +215,13 @@ pub struct PoolFigures {
     pub in_use: usize,
     /// Requests that wait for a connection slot.
     pub waiting: usize,
-    /// Connections opened so far.
+    /// Connections opened so far, but for those that were not wanted any more by then.
     pub opened_total: u64,
-    /// Requests so far that went over a connection which had served another.
+    /// Times so far that a request was given a connection which had served another, also where it was
+    /// found to have ended since.
     pub reused_total: u64,
-    /// Idle connections closed so far to make room.
+    /// Connections closed so far to make room: idle ones, and those that were being opened for nobody
+    /// any more.
     pub evicted_total: u64,
     /// Idle connections closed so far because they were idle for too long.
     pub expired_total: u64,

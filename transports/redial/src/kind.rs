@@ -22,7 +22,8 @@ use redial_client::{IntoTransport, NoTransport, Observer, Settings, Transport};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum TransportKind {
-    /// hyper on tokio: on the runtime that the client is built in.
+    /// hyper on tokio: on the runtime that the client is built in, whose I/O and time drivers must be
+    /// enabled.
     #[default]
     Tokio,
     /// hyper on smol's global executor.

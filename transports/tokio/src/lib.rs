@@ -58,9 +58,15 @@ pub fn blocking() -> io::Result<blocking::ClientBuilder> {
 
 /// A tokio runtime, multi-threaded or current-thread, as the transport uses it.
 ///
-/// Its clock is tokio's, so that tests with paused time work. A task of its own waits there, for as
-/// long as there is a clone of this, to tell when the runtime is shut down: every connection closes
-/// then, and calls fail as those of a closed client do.
+/// The runtime's I/O and time drivers must be enabled, as `enable_all` does it: without them tokio
+/// panics at the first call.
+///
+/// Its clock is tokio's, so that time can be paused in tests. It runs ahead then whenever the runtime
+/// has nothing to do, also while a server elsewhere is at work: timeouts come at once, unless they are
+/// longer than all that is waited for.
+///
+/// A task of its own waits there, for as long as there is a clone of this, to tell when the runtime is
+/// shut down: every connection closes then, and calls fail as those of a closed client do.
 #[derive(Clone, Debug)]
 pub struct Tokio(Arc<Time>);
 
@@ -74,7 +80,7 @@ impl Tokio {
         Handle::try_current().map(Self::new)
     }
 
-    /// The runtime behind this handle. Its I/O and time drivers must be enabled.
+    /// The runtime behind this handle.
     pub fn new(handle: Handle) -> Self {
         Self(Arc::new(Time::of(handle)))
     }
