@@ -123,7 +123,7 @@ impl ClientBuilder {
     /// All that a configuration says. To be called before what is to hold instead of it.
     ///
     /// Of policy, budget, replay, hints, timeouts and [`Settings`] it says everything: what it does
-    /// not name has its default, whatever was set before. Headers, product, base URL and the limit of
+    /// not name has its default, whatever was set before. Headers, user agent, base URL and the limit of
     /// responses stay where it names none.
     ///
     /// # Errors
