@@ -1,6 +1,7 @@
 //! Calls that are dropped: nothing more is sent, and the slot is free within a second (R-T-7).
 
 use core::time::Duration;
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use futures_util::future::{Either, select};
@@ -200,7 +201,8 @@ async fn a_call_that_ends_before_it_is_sent_keeps_its_connection(on: On) {
         vec![Step::AwaitClose { within: SOON }],
         vec![ok().step()],
     ]);
-    let runtime = on.runtime().taking_turns_of(Duration::from_millis(500));
+    let turn = Arc::new(Mutex::new(SOON));
+    let runtime = on.runtime().taking_turns_of(&turn);
     let client = Client::builder(Hyper::on(runtime)).build().unwrap();
     let first = on.spawn(client.get(server.url("/first")).send());
     until(|| client.pool().in_use == 1).await;
@@ -214,6 +216,7 @@ async fn a_call_that_ends_before_it_is_sent_keeps_its_connection(on: On) {
     drop(dropped);
     assert!(until(|| client.pool().idle == 1).await < AT_ONCE);
 
+    *turn.lock().unwrap() = Duration::from_millis(300);
     let late = client.get(server.url("/late")).timeout(Duration::from_millis(50)).send().await;
     assert_eq!(late.unwrap_err().kind(), FailureKind::Deadline, "R-T-5");
     assert_eq!((client.pool().idle, client.pool().opened_total), (1, 2));

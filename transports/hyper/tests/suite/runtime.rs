@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
 
 use futures_io::{AsyncRead, AsyncWrite};
@@ -51,7 +51,7 @@ pub(crate) struct TestRuntime {
     /// Whether a peer that has said something takes nothing more.
     answers_and_goes: bool,
     /// How long a turn of the reactor's takes, where that is not left to the runtime.
-    turn: Option<Duration>,
+    turn: Option<Arc<Mutex<Duration>>>,
 }
 
 impl TestRuntime {
@@ -61,9 +61,9 @@ impl TestRuntime {
         Self { base, sockets, tasks, slow, addresses, answers_and_goes, turn }
     }
 
-    /// Tasks that take long hold up the reactor.
-    pub(crate) fn taking_turns_of(mut self, length: Duration) -> Self {
-        self.turn = Some(length);
+    /// Tasks that take long hold up the reactor, for as long as this says when a turn begins.
+    pub(crate) fn taking_turns_of(mut self, length: &Arc<Mutex<Duration>>) -> Self {
+        self.turn = Some(Arc::clone(length));
         self
     }
 
@@ -150,8 +150,10 @@ impl Runtime for TestRuntime {
     }
 
     fn reactor_turn(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
-        match self.turn {
-            Some(length) => Some(Box::pin(sleep(length)) as BoxFuture<'static, ()>),
+        match &self.turn {
+            Some(length) => {
+                Some(Box::pin(sleep(*length.lock().unwrap())) as BoxFuture<'static, ()>)
+            }
             None => each!(&self.base, runtime => {
                 runtime.reactor_turn().map(|turn| Box::pin(turn) as BoxFuture<'static, ()>)
             }),
