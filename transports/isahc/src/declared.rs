@@ -382,6 +382,15 @@ declare! {
         shown_by: "calls::the_wire_shows_what_the_caller_asked_for",
     }
     {
+        requirements: ["R-C-13", "R-X-7"],
+        rows: [],
+        instead: "a caller's `Expect: 100-continue` is not sent, and nothing is waited for, as no \
+                  client has to (RFC 9110 10.1.1)",
+        because: "`lib/http.c`, `http_handle_send_error`: to a 417 curl sends the request again, that \
+                  header included, thirty times, or fails where it has sent some of the body",
+        shown_by: "callers::nobody_waits_to_be_told_to_continue",
+    }
+    {
         requirements: ["R-C-13"],
         rows: [],
         instead: "the digits of a percent-encoding in the path are sent in upper case (RFC 3986 6.2.2.1)",

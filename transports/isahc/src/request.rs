@@ -5,7 +5,7 @@ use core::fmt;
 use core::time::Duration;
 
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
+    CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, EXPECT, HeaderValue, TRANSFER_ENCODING, USER_AGENT,
 };
 use http::{HeaderMap, Method, Request};
 use http_body::Body as _;
@@ -169,6 +169,11 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &Body, streamed: bool) 
     // Framing is curl's, by the body's length.
     headers.remove(CONTENT_LENGTH);
     headers.remove(TRANSFER_ENCODING);
+    // Nor is it for the caller to say when the body comes. To a 417, curl would send the request
+    // again, its `Expect` included, and thirty times (R-X-7); nobody has to wait (RFC 9110 10.1.1).
+    if expects_to_continue(headers) {
+        headers.remove(EXPECT);
+    }
     let empty = HeaderValue::from_static("");
     headers.entry(USER_AGENT).or_insert_with(|| empty.clone());
     if streamed || !body.is_end_stream() {
@@ -179,6 +184,14 @@ fn frame(headers: &mut HeaderMap, method: &Method, body: &Body, streamed: bool) 
         // RFC 9110 8.6; curl says nothing of the length of a body that is not there.
         headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
     }
+}
+
+/// Whether curl would wait for the server's word before it sends a body.
+fn expects_to_continue(headers: &HeaderMap) -> bool {
+    headers.get_all(EXPECT).iter().any(|value| {
+        let expectations = value.as_bytes().split(|byte| *byte == b',');
+        expectations.map(<[u8]>::trim_ascii).any(|it| it.eq_ignore_ascii_case(b"100-continue"))
+    })
 }
 
 /// The body as curl reads it; `always`: also where it is empty.

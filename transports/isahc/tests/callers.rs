@@ -17,7 +17,8 @@ use std::net::TcpListener;
 use std::thread;
 
 use common::{always, block_on, client, ok, silent, until};
-use redial_conformance::{Reply, Step};
+use http::Method;
+use redial_conformance::{FaultServer, Reply, Script, Step};
 use redial_engine::FailureKind;
 
 /// R-C-7: no runtime is needed, and none is in the way.
@@ -108,20 +109,36 @@ fn a_body_beyond_its_limit_is_left() {
     }
 }
 
-/// A caller's own `Expect` is kept: the body waits for the server's word, or for a second.
+/// As it is declared: what a caller expects of that is left out, because curl would answer a 417 by
+/// the same request again, and that by the next.
 #[test]
-fn a_caller_may_expect_to_be_told_to_continue() {
+fn nobody_waits_to_be_told_to_continue() {
     let go = b"HTTP/1.1 100 Continue\r\n\r\n".to_vec();
     let told = vec![Step::ReadHead, Step::Write(go), Step::ReadBody, ok().step()];
-    let refused = vec![Step::ReadHead, Reply::status(417).header("connection", "close").step()];
+    let refusal = || Reply::status(417).header("content-length", "0");
+    let refused = vec![Step::ReadHead, refusal().step()];
+    let closed = vec![Step::ReadHead, refusal().header("connection", "close").step()];
     let ignored = vec![Step::ReadRequest, ok().step()];
-    for (steps, status) in [(told, 200), (refused, 417), (ignored, 200)] {
-        let script = redial_conformance::Script::connections(vec![steps]);
-        let server = redial_conformance::FaultServer::start(script).unwrap();
-        let call = client().post(server.url("/")).header("expect", "100-continue").body("body");
-        assert_eq!(block_on(call.send()).unwrap().status(), status);
-        let log = server.log();
-        assert_eq!(log.requests()[0].header("expect").unwrap(), b"100-continue");
-        assert_eq!(log.requests()[0].body.len(), if status == 200 { 4 } else { 0 });
+    for (steps, status) in [(told, 200), (refused, 417), (closed, 417), (ignored, 200)] {
+        for method in [Method::POST, Method::PUT] {
+            for expected in ["100-continue", "100-Continue, 100-continue"] {
+                let script = Script::connections(vec![]).otherwise(steps.clone());
+                let server = FaultServer::start(script).unwrap();
+                let call = client().call(method.clone(), server.url("/")).body("body");
+                let seen = block_on(call.header("expect", expected).send());
+                assert_eq!(seen.unwrap().status(), status, "{method}");
+                let log = server.log();
+                assert_eq!(log.requests().len(), 1, "{method}, {status}: R-X-7");
+                assert_eq!(log.requests()[0].header("expect"), None);
+            }
+        }
     }
+}
+
+#[test]
+fn another_expectation_is_sent() {
+    let server = always(vec![ok().step()]);
+    let call = client().post(server.url("/")).header("expect", "more").body("body");
+    assert_eq!(block_on(call.send()).unwrap().status(), 200);
+    assert_eq!(server.log().requests()[0].header("expect").unwrap(), b"more");
 }
