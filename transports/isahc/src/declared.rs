@@ -271,12 +271,14 @@ declare! {
     {
         requirements: ["R-D-8"],
         rows: [],
-        instead: "a response of less than 300 that begins before the upload has ended is final as \
-                  `LocalLimit`, unless the request says its length and the response is there as a \
-                  whole; one without a body, and over HTTP/2 one without a length, is over when the upload \
-                  is, or never",
+        instead: "a response of less than 300 that begins before the upload has ended, and any other \
+                  that closes its connection by HTTP/1.1 or is of HTTP/1.0, is final as `LocalLimit`, \
+                  unless the request says its length and the response is there as a whole, of \
+                  less than 300 by a length of its own; one without a body, and over HTTP/2 one \
+                  without a length, is over when the upload is, or never",
         because: "isahc's `handler.rs`, `build_response`, takes the request's body from curl, and \
-                  is called with the first byte of the response's",
+                  is called with the first byte of the response's; to `lib/http.c`, \
+                  `http_handle_send_error`, a refusal ends no upload whose connection is to close",
         shown_by: "calls::an_upload_that_is_not_over_ends_with_its_response",
     }
     {
@@ -340,8 +342,9 @@ declare! {
     {
         requirements: ["R-X-4"],
         rows: [],
-        instead: "a head that is cut after lines that say how the body ends is taken as whole: \
-                  `Ok` where they allow an empty body",
+        instead: "a head that is cut after lines that say how the body ends, or of a response that \
+                  has none (to HEAD, 204, 304), is taken as whole: `Ok` where an empty body is \
+                  allowed",
         because: "`lib/http.c` ends a head with its connection",
         shown_by: "hostile::a_head_that_is_cut_is_a_failure_unless_it_says_how_its_body_ends",
     }

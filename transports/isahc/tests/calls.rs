@@ -237,6 +237,10 @@ fn an_upload_that_is_not_over_ends_with_its_response() {
     let begun = || steps([half().head(), b"ab".to_vec()].concat());
     let whole = || steps([half().head(), b"abcd".to_vec()].concat());
     let refused = || steps(Reply::status(413).header("content-length", "0").raw().head());
+    let last = || Reply::status(413).header("connection", "close").header("content-length", "4");
+    let refusing = |body: &[u8]| steps([&*last().raw().head(), body].concat());
+    let chunked = |status| Reply::status(status).header("transfer-encoding", "chunked").raw();
+    let chunks = |status| steps([&*chunked(status).head(), b"4\r\nabcd\r\n0\r\n\r\n"].concat());
     let large = || Body::from(vec![b'x'; 20_000_000]);
     let stream = || {
         let piece = |_| async { Some((Ok::<_, Infallible>(vec![b'x'; 5000]), ())) };
@@ -249,6 +253,10 @@ fn an_upload_that_is_not_over_ends_with_its_response() {
         ("no length", begun(), stream(), cut),
         ("no length, and all of the response", whole(), stream(), cut),
         ("no length, and an error", refused(), stream(), Ok(413)),
+        ("a length, and a response that says none", chunks(200), large(), cut),
+        ("a length, and an error that says none", chunks(413), large(), Ok(413)),
+        ("a length, and a part of the last error", refusing(b"ab"), large(), cut),
+        ("a length, and all of the last error", refusing(b"abcd"), large(), Ok(413)),
     ];
     for (what, steps, body, end) in cases {
         let server = FaultServer::start(Script::connections(vec![steps])).unwrap();

@@ -190,6 +190,18 @@ fn a_head_that_is_cut_is_a_failure_unless_it_says_how_its_body_ends() {
     );
 }
 
+/// As it is declared: where there is no body, that it has not come shows nothing.
+#[test]
+fn a_head_that_is_cut_before_no_body_is_taken() {
+    let cut = |status: &str| vec![write(&format!("HTTP/1.1 {status}\r\nx: y\r\n")), Step::Close];
+    for (method, status) in [(Method::HEAD, 200), (Method::GET, 204), (Method::GET, 304)] {
+        let steps = cut(&format!("{status} Cut"));
+        let server = FaultServer::start(Script::requests(vec![steps])).unwrap();
+        let seen = block_on(client().call(method, server.url("/")).send()).unwrap();
+        assert_eq!((seen.status().as_u16(), seen.attempts().len()), (status, 1), "R-X-4");
+    }
+}
+
 /// What is unusual, and right all the same: the status, the body, and whether the connection serves
 /// the next request too.
 #[test]
