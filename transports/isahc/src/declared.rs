@@ -304,7 +304,8 @@ declare! {
         requirements: ["R-X-2"],
         rows: [all("huge-head", RESET)],
         instead: "a head beyond curl's own limit of 300 KiB is a `Reset`; below that the \
-                  transport looks for itself, and knows",
+                  transport looks for itself, and knows, but for a reason phrase and interim heads, \
+                  of which it is shown nothing",
         because: "`lib/http.c`, \"Too large response headers\", is `CURLE_RECV_ERROR`",
         shown_by: "hostile::the_limit_of_curl_itself_is_a_bound_too",
     }

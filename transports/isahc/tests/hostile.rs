@@ -141,6 +141,19 @@ fn the_limit_of_curl_itself_is_a_bound_too() {
     });
 }
 
+/// As it is declared: of some of a head isahc shows nothing, so that its bound is curl's.
+#[test]
+fn what_isahc_shows_nothing_of_may_be_larger_than_a_head() {
+    let end = "content-length: 2\r\n\r\nok";
+    let reason = format!("HTTP/1.1 200 {}\r\n{end}", "x".repeat(100_000));
+    let hint = format!("HTTP/1.1 103 Early Hints\r\nlink: {}\r\n\r\n", "x".repeat(10_000));
+    let hints = format!("{}HTTP/1.1 200 OK\r\n{end}", hint.repeat(10));
+    let rows = [("a reason", vec![write(&reason)], ()), ("hints", vec![write(&hints)], ())];
+    each(rows, |name, server, client, ()| {
+        assert_eq!(get(client, server, "/").expect(name).text(), "ok", "R-X-2: {name}");
+    });
+}
+
 /// R-X-4: whatever the length, a body that has less is none.
 #[test]
 fn a_short_body_is_no_success() {
