@@ -96,7 +96,8 @@ pub(crate) fn is_of_the_connection(error: &TransportError) -> bool {
 const CUT: Failure = Failure::new(FailureKind::LocalLimit, Delivery::Answered);
 
 /// What it means that a response has begun; an error where what was sent of the request seems to be
-/// all of it and is not. From a status of 300 on curl stops by itself, and lets it not seem so.
+/// all of it and is not. From a status of 300 on curl stops by itself, and lets it not seem so, unless
+/// the connection is to close; but then nobody takes it for a success.
 pub(crate) fn of_upload(progress: &Progress, status: StatusCode) -> Result<(), TransportError> {
     if progress.may_seem_complete() && status.as_u16() < 300 {
         return Err(TransportError::with_source(CUT, UploadCut));

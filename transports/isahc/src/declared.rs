@@ -275,7 +275,9 @@ declare! {
                   that closes its connection by HTTP/1.1 or is of HTTP/1.0, is final as `LocalLimit`, \
                   unless the request says its length and the response is there as a whole, of \
                   less than 300 by a length of its own; one without a body, and over HTTP/2 one \
-                  without a length, is over when the upload is, or never",
+                  without a length, is over when the upload is, or never; a request \
+                  that says no length looks whole to the server then, also where it gets an error \
+                  that closes its connection, which is that call's response",
         because: "isahc's `handler.rs`, `build_response`, takes the request's body from curl, and \
                   is called with the first byte of the response's; to `lib/http.c`, \
                   `http_handle_send_error`, a refusal ends no upload whose connection is to close",

@@ -253,6 +253,7 @@ fn an_upload_that_is_not_over_ends_with_its_response() {
         ("no length", begun(), stream(), cut),
         ("no length, and all of the response", whole(), stream(), cut),
         ("no length, and an error", refused(), stream(), Ok(413)),
+        ("no length, and all of the last error", refusing(b"abcd"), stream(), Ok(413)),
         ("a length, and a response that says none", chunks(200), large(), cut),
         ("a length, and an error that says none", chunks(413), large(), Ok(413)),
         ("a length, and a part of the last error", refusing(b"ab"), large(), cut),
