@@ -15,7 +15,7 @@ use redial_engine::{Budget, HintRules, Policy, ReplayRules, StandardPolicy};
 use crate::client::{Client, Inner, SharedPolicy};
 #[cfg(feature = "serde")]
 use crate::config::{ClientConfig, UnreadableFile};
-use crate::headers::{MOST, several_hosts};
+use crate::headers::{MOST, is_host_wrong, several_hosts};
 use crate::into_transport::{IntoTransport, NoTransport};
 use crate::known::Known;
 use crate::observe::Observer;
@@ -219,8 +219,8 @@ impl ClientBuilder {
     /// # Errors
     ///
     /// [`BuildError`] where there is no transport under these settings, where the base URL is none,
-    /// where the default headers would be the framing of every body or have more than one `Host`,
-    /// and where the operating system gives no randomness.
+    /// where the default headers would be the framing of every body or have more than one `Host` or
+    /// one that is none, and where the operating system gives no randomness.
     pub fn build(self) -> Result<Client, BuildError> {
         check(&self.headers)?;
         let rng = match self.seed {
@@ -269,6 +269,9 @@ fn check(headers: &HeaderMap) -> Result<(), BuildError> {
     if several_hosts(headers) {
         return Err(BuildError::Hosts);
     }
+    if is_host_wrong(headers) {
+        return Err(BuildError::Host);
+    }
     Ok(())
 }
 
@@ -295,6 +298,8 @@ pub enum BuildError {
     Framing,
     /// The default headers have more than one `Host`: a request has one (RFC 9112 3.2).
     Hosts,
+    /// The `Host` of the default headers is no host with or without a port (RFC 9110 7.2).
+    Host,
     /// There are more than 8,192 default headers. No server takes so many.
     TooManyHeaders,
 }
@@ -311,6 +316,9 @@ impl fmt::Display for BuildError {
                 f.write_str("Content-Length and Transfer-Encoding cannot be default headers")
             }
             Self::Hosts => f.write_str("the default headers have more than one Host"),
+            Self::Host => {
+                f.write_str("the Host of the default headers is no host with or without a port")
+            }
             Self::TooManyHeaders => f.write_str("there are more than 8192 default headers"),
         }
     }
@@ -323,7 +331,7 @@ impl StdError for BuildError {
             Self::Transport(source) => source.source(),
             Self::Randomness(source) => Some(source),
             Self::BaseUrl(source) => Some(source),
-            Self::Framing | Self::Hosts | Self::TooManyHeaders => None,
+            Self::Framing | Self::Hosts | Self::Host | Self::TooManyHeaders => None,
         }
     }
 }

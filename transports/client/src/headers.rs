@@ -2,9 +2,11 @@
 
 use http::Method;
 use http::header::{CONTENT_LENGTH, Entry, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
+use http::uri::Authority;
 use http_body::Body as _;
 
 use crate::body::Body;
+use crate::origin::split;
 
 /// How many headers a request may have of its own, and as many defaults. Servers take a hundred or
 /// two; the map that holds headers panics when there are three times as many as this.
@@ -62,6 +64,9 @@ pub(crate) fn check(
     if several_hosts(headers) {
         return Err("a request has one Host, and servers refuse those with more (RFC 9112 3.2)");
     }
+    if is_host_wrong(headers) {
+        return Err("Host is no host with or without a port (RFC 9110 7.2)");
+    }
     if headers.contains_key(TRANSFER_ENCODING) {
         return Err("the framing of the body is not the caller's: leave Transfer-Encoding out");
     }
@@ -79,4 +84,21 @@ pub(crate) fn check(
 /// Whether there is more than one `Host`.
 pub(crate) fn several_hosts(headers: &HeaderMap) -> bool {
     headers.get_all(HOST).iter().nth(1).is_some()
+}
+
+/// Whether the `Host`, if any, is none: over HTTP/2 it is the authority of the URL, where userinfo
+/// and whatever else is no host must not be (RFC 9113 8.3.1). One that is empty says that there is
+/// none (RFC 9112 3.2).
+pub(crate) fn is_host_wrong(headers: &HeaderMap) -> bool {
+    headers.get(HOST).is_some_and(|value| !value.is_empty() && !is_host(value))
+}
+
+fn is_host(value: &HeaderValue) -> bool {
+    let Ok(text) = value.to_str() else { return false };
+    let (host, port) = split(text);
+    let digits = |digits: &str| digits.bytes().all(|digit| digit.is_ascii_digit());
+    !host.is_empty()
+        && !text.contains('@')
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(digits))
+        && text.parse::<Authority>().is_ok()
 }

@@ -136,7 +136,7 @@ impl Hash for Origin {
 }
 
 /// The host of an authority without userinfo, and what follows it.
-fn split(authority: &str) -> (&str, &str) {
+pub(crate) fn split(authority: &str) -> (&str, &str) {
     // Byte by byte: an authority is short, and searching for characters is made for long texts.
     let first = |wanted: u8| authority.bytes().position(|byte| byte == wanted);
     let end = if authority.starts_with('[') {

@@ -239,6 +239,49 @@ fn a_request_has_one_host() {
     assert!(script.sent().is_empty());
 }
 
+/// RFC 9110 7.2: over HTTP/2 it is the authority, which has no user in it (RFC 9113 8.3.1), and what
+/// one version of HTTP refuses, another is not to send.
+#[test]
+fn a_host_is_one() {
+    let rows = [
+        ("name.example", true),
+        ("Name.example:8080", true),
+        ("under_score:", true),
+        ("[::1]", true),
+        ("[::1]:80", true),
+        ("127.0.0.1:80", true),
+        ("", true),
+        ("a@b", false),
+        ("user:password@b:80", false),
+        ("a b", false),
+        ("a/b", false),
+        ("http://a", false),
+        ("a?b", false),
+        ("a\\b", false),
+        ("a:b", false),
+        ("a:80:80", false),
+        (":80", false),
+        ("[::1", false),
+        ("[::1]80", false),
+        ("\u{e9}", false),
+    ];
+    for (host, right) in rows {
+        let value = HeaderValue::from_bytes(host.as_bytes()).unwrap();
+        let (client, script) = client([status(200)]);
+        let result = block_on(client.get("http://h/").header(HOST, value.clone()).send());
+        let built = builder([]).0.default_header(HOST, value).build();
+        if right {
+            assert!(result.is_ok() && built.is_ok(), "{host}");
+            assert_eq!(script.sent()[0].header("host"), Some(host), "{host}");
+        } else {
+            let error = result.unwrap_err();
+            assert_eq!((error.kind(), error.attempts().len()), (FailureKind::InvalidRequest, 0));
+            assert!(script.sent().is_empty(), "{host}");
+            assert!(matches!(built, Err(BuildError::Host)), "{host}");
+        }
+    }
+}
+
 /// The map that holds headers panics at 24,577 of them.
 #[test]
 fn there_is_an_end_to_how_many_headers_a_request_has() {
