@@ -182,6 +182,8 @@ fn written_host(text: &str) -> Result<&str, UrlError> {
     if port.len() > digits.len() + 1 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(UrlError::Origin(OriginError::Port));
     }
+    // Zeros before a number are none of its digits.
+    let digits = digits.trim_start_matches('0');
     if digits.len() > 5 || digits.parse::<u32>().is_ok_and(|port| port > 0xffff) {
         return Err(UrlError::Origin(OriginError::Port));
     }

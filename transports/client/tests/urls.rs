@@ -86,6 +86,8 @@ fn absolute_urls_are_called_as_they_are() {
         ("https://host:443/?q", "https://host/?q"),
         ("https://host:80/", "https://host:80/"),
         ("http://host:08080/", "http://host:8080/"),
+        ("http://host:008080/", "http://host:8080/"),
+        ("http://host:0000000080/", "http://host/"),
         ("http://127.0.0.1:80", "http://127.0.0.1/"),
         ("http://host/a#part", "http://host/a"),
         ("HTTP://HOST/Path", "http://host/Path"),
