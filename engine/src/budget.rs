@@ -285,7 +285,7 @@ impl Default for Finagle {
     }
 }
 
-const PPM: u32 = 1_000_000;
+pub(crate) const PPM: u32 = 1_000_000;
 
 /// The milli-tokens of one retry where a call deposits a token; `ratio_ppm` is not zero.
 const fn per_retry(ratio_ppm: u32) -> u32 {

@@ -128,11 +128,11 @@ impl<'de> Deserialize<'de> for FailureKind {
 
 checked! {
     /// R-D-1.
-    Attempts(Whole<u32>): u32, |attempts| StandardPolicy::builder().max_attempts(attempts).build();
+    Attempts(Whole<u32, { u64::MAX }, 1>): u32, |attempts| StandardPolicy::builder().max_attempts(attempts).build();
     /// R-RA-8.
     Spread(Whole<u8, 100>): u8, |percent| StandardPolicy::builder().retry_after_spread(percent).build();
     /// R-D-2.
-    Status(Whole<u16, 999>): u16, |status| StandardPolicy::builder().retry_status(status).build();
+    Status(Whole<u16, 999, 100>): u16, |status| StandardPolicy::builder().retry_status(status).build();
 }
 
 /// A [`StandardPolicy`] as it is written. The tables are replaced by `retry_*`, and changed by

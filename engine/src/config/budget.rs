@@ -5,27 +5,30 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::reading::{Whole, strict};
 use super::{checked, fits, given, kinds};
-use crate::budget::{Budget, Finagle, MAX_CAPACITY};
+use crate::budget::{Budget, Finagle, MAX_CAPACITY, PPM};
+
+/// The most tokens that a bucket holds, and that a second brings.
+const TOKENS: u64 = MAX_CAPACITY as u64;
 
 checked! {
     /// R-G-1; in tokens.
-    Capacity(Whole<u32>): u32, |tokens| Budget::builder().capacity(tokens).build();
+    Capacity(Whole<u32, TOKENS, 1>): u32, |tokens| Budget::builder().capacity(tokens).build();
     /// R-G-1; in tokens.
-    Refill(Whole<u32>): u32, |tokens| Budget::builder().refill_per_second(tokens).build();
+    Refill(Whole<u32, TOKENS>): u32, |tokens| Budget::builder().refill_per_second(tokens).build();
     /// R-G-1; more than any bucket holds is refused here, more than this one holds with its table.
-    Cost(Whole<u32>): u32, |milli| {
+    Cost(Whole<u32, { TOKENS * 1000 }, 1>): u32, |milli| {
         Budget::builder().capacity(MAX_CAPACITY).cost_milli(milli).build()
     };
     /// R-G-2.
-    MaxTokens(Whole<u32>): u32, |tokens| Budget::grpc(tokens, 1);
+    MaxTokens(Whole<u32, 1000, 1>): u32, |tokens| Budget::grpc(tokens, 1);
     /// R-G-2.
-    TokenRatio(Whole<u32>): u32, |milli| Budget::grpc(1, milli);
+    TokenRatio(Whole<u32, { u64::MAX }, 1>): u32, |milli| Budget::grpc(1, milli);
     /// R-G-2; alone, because a small share needs a large bucket for its burst.
-    Ratio(Whole<u32>): u32, |ratio_ppm| {
+    Ratio(Whole<u32, { PPM as u64 }>): u32, |ratio_ppm| {
         Budget::finagle(Finagle { ratio_ppm, min_retries_per_second: 0, burst: 0, ..Finagle::DEFAULT })
     };
     /// R-G-2.
-    TimeToLive(Whole<u32>): u32, |ttl_seconds| {
+    TimeToLive(Whole<u32, 60, 1>): u32, |ttl_seconds| {
         Budget::finagle(Finagle { ttl_seconds, ..Finagle::DEFAULT })
     };
 }

@@ -105,28 +105,31 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Word<V> {
 
 /// A whole number, from zero to the largest that `T` holds.
 ///
-/// `MOST` is only said, where less than that has a meaning: whoever takes the number checks it.
+/// `MOST` and `LEAST` are only said, where fewer than that have a meaning: whoever takes the number
+/// checks it.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(transparent)]
 #[allow(clippy::exhaustive_structs, reason = "a wrapper")]
-pub struct Whole<T, const MOST: u64 = { u64::MAX }>(pub T);
+pub struct Whole<T, const MOST: u64 = { u64::MAX }, const LEAST: u64 = 0>(pub T);
 
-impl<'de, T: TryFrom<u64>, const MOST: u64> Deserialize<'de> for Whole<T, MOST> {
+impl<'de, T: TryFrom<u64>, const MOST: u64, const LEAST: u64> Deserialize<'de>
+    for Whole<T, MOST, LEAST>
+{
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_u64(Digits::<T, MOST>(PhantomData)).map(Self)
+        deserializer.deserialize_u64(Digits::<T, MOST, LEAST>(PhantomData)).map(Self)
     }
 }
 
-struct Digits<T, const MOST: u64>(PhantomData<T>);
+struct Digits<T, const MOST: u64, const LEAST: u64>(PhantomData<T>);
 
-impl<T: TryFrom<u64>, const MOST: u64> Visitor<'_> for Digits<T, MOST> {
+impl<T: TryFrom<u64>, const MOST: u64, const LEAST: u64> Visitor<'_> for Digits<T, MOST, LEAST> {
     type Value = T;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // `T` is an unsigned number of as many bits.
         let bits = u32::try_from(size_of::<T>() * 8).unwrap_or(u64::BITS);
         let most = MOST.min(u64::MAX >> u64::BITS.saturating_sub(bits));
-        write!(f, "a whole number from 0 to {most}")
+        write!(f, "a whole number from {LEAST} to {most}")
     }
 
     fn visit_u64<E: Error>(self, number: u64) -> Result<T, E> {
