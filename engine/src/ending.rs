@@ -77,7 +77,9 @@ pub struct GiveUp {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// The request might be carried out twice. Mark it idempotent if it is (R-D-4).
+    /// The request is not one that may be repeated after this: it might be carried out twice, or it
+    /// was never sent and nobody has permitted that either. Mark it idempotent if it is, or permit
+    /// what [`Replay::IfUnsent`](crate::Replay::IfUnsent) does (R-D-4).
     NotRepeatable,
     /// The body was a one-shot stream. Give one that can be produced again (R-D-5).
     BodySpent,
@@ -108,7 +110,7 @@ impl Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::NotRepeatable => "the request might be carried out twice",
+            Self::NotRepeatable => "the request is not one that may be repeated",
             Self::BodySpent => "the body can be produced only once",
             Self::AttemptsExhausted => "all attempts were made",
             Self::HintBeyondCap => "the server asks for too long a wait",

@@ -125,8 +125,11 @@ fn a_post_is_repeated_only_where_the_call_says_so() {
     ];
     for (name, mark, delivery, sends) in rows {
         let (client, script) = client([fails(FailureKind::Reset, delivery), status(200)]);
-        let _ = block_on(mark(client.post("http://h/")).send());
+        let result = block_on(mark(client.post("http://h/")).send());
         assert_eq!(script.sent().len(), sends, "{name}");
+        // What was never sent would not be carried out twice.
+        let said = result.map_or_else(|error| error.to_string(), |_| String::new());
+        assert_eq!(said.contains("not one that may be repeated"), sends == 1, "{name}: {said}");
     }
 }
 
