@@ -5,7 +5,7 @@ use core::pin::{Pin, pin};
 use core::task::{Context, Poll};
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TRANSFER_ENCODING};
 use http::uri::{Authority, PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
@@ -150,6 +150,16 @@ fn invalid(source: impl Into<BoxError>) -> TransportError {
 /// How many headers a response may have (R-X-2). Over HTTP/1.1 hyper sees to it.
 const MOST_HEADERS: usize = 100;
 
+/// Whether the fields of a head over HTTP/2 are more than it may have (R-X-2). They are counted as
+/// HTTP/2 counts them (RFC 9113 6.5.2).
+fn is_too_large(fields: &HeaderMap, max_head: usize) -> bool {
+    /// What each field counts beside its name and value.
+    const FIELD: usize = 32;
+    const STATUS: usize = ":status".len() + "200".len() + FIELD;
+    let of = |(name, value): (&HeaderName, &HeaderValue)| name.as_str().len() + value.len() + FIELD;
+    fields.len() > MOST_HEADERS || STATUS + fields.iter().map(of).sum::<usize>() >= max_head
+}
+
 /// The answer that the response head makes. Inlined, because both are large.
 #[inline(always)]
 fn answer<R: Runtime>(
@@ -162,7 +172,7 @@ fn answer<R: Runtime>(
         let failure = Failure::new(FailureKind::RemoteProtocol, Delivery::Unknown);
         return Err(TransportError::with_source(failure, "the server switched protocols unasked"));
     }
-    if lease.is_multiplexed() && response.headers().len() > MOST_HEADERS {
+    if lease.is_multiplexed() && is_too_large(response.headers(), lease.max_head()) {
         let failure = Failure::new(FailureKind::ResponseTooLarge, Delivery::Unknown);
         return Err(TransportError::new(failure));
     }

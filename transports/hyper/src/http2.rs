@@ -17,6 +17,12 @@ use crate::upload::Upload;
 /// number that no peer says.
 const UNSAID: usize = usize::MAX - 1;
 
+/// How many times as large as it may be a head is let through by h2, which resets the stream of a
+/// larger one as it does that of a malformed one. Up to here it is told apart: more than twice as
+/// many bytes end the connection (`frames.rs`), and where they are coded as texts may be
+/// (RFC 7541 5.2), they stand for 8/5 as many at most.
+const HEADROOM: usize = 4;
+
 /// An HTTP/2 connection, and the tasks of hyper's that belong to it.
 ///
 /// None of them is spawned on the runtime: with this, everything ends, and the socket is closed.
@@ -47,7 +53,7 @@ impl<R: Runtime> Multiplexed<R> {
         max_head: usize,
     ) -> hyper::Result<(http2::SendRequest<Upload<R>>, Self)> {
         let nursery = Nursery::default();
-        let max_head = u32::try_from(max_head).unwrap_or(u32::MAX);
+        let max_head = u32::try_from(max_head.saturating_mul(HEADROOM)).unwrap_or(u32::MAX);
         let (sender, requests) = http2::Builder::new(nursery.clone())
             .initial_max_send_streams(UNSAID)
             .max_header_list_size(max_head)

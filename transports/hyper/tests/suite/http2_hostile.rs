@@ -20,6 +20,7 @@ on_each_runtime![
     a_goaway_before_the_first_request_is_followed_by_another_connection,
     floods_end_a_call_in_bounded_time,
     heads_without_an_end_are_a_final_error,
+    a_head_that_is_too_large_is_said_to_be,
     a_silence_beside_a_large_response_is_one,
     an_upload_that_outlives_its_answer_holds_up_no_other_request,
 ];
@@ -147,15 +148,22 @@ async fn floods_end_a_call_in_bounded_time(on: On) {
 
 async fn heads_without_an_end_are_a_final_error(on: On) {
     let long = "v".repeat(2000);
-    let large: Vec<_> = (0..60).map(|_| ("x-name", long.as_str())).collect();
+    let large = fields(60, &long);
     let interim = Frame::headers([(":status", "103"), ("link", &long)]);
     let small = Frame::headers([(":status", "103")]);
-    let rows: [(&str, FailureKind, Vec<Frame>, Vec<Frame>); 3] = [
+    let begun = || vec![Frame::headers([(":status", "200")]).unfinished()];
+    let rows: [(&str, FailureKind, Vec<Frame>, Vec<Frame>); 4] = [
         (
-            "a head of 120 KB",
+            "a frame of 120 KB",
             FailureKind::RemoteProtocol,
-            vec![Frame::headers([(":status", "200")]).unfinished()],
+            begun(),
             vec![Frame::continuation(large).unfinished()],
+        ),
+        (
+            "a head without an end",
+            FailureKind::ResponseTooLarge,
+            begun(),
+            vec![Frame::continuation(fields(7, &long)).unfinished()],
         ),
         ("endless 103", FailureKind::ResponseTooLarge, vec![], vec![interim]),
         ("endless 103 of a few bytes", FailureKind::ResponseTooLarge, vec![], vec![small]),
@@ -166,6 +174,56 @@ async fn heads_without_an_end_are_a_final_error(on: On) {
         let server = FaultServer::start(Script::connections(vec![steps])).unwrap();
         let error = client(&on, SOON).get(server.url("/")).send().await.unwrap_err();
         assert_eq!((error.kind(), error.attempts().len()), (kind, 1), "R-X-2: {name}: {error}");
+    }
+}
+
+fn fields(count: usize, value: &str) -> Vec<(&str, &str)> {
+    vec![("x-name", value); count]
+}
+
+/// A block of so many fields, in frames as large as they may be without asking.
+fn block(first: Frame, count: usize, value: &str, last: fn(Frame) -> Frame) -> Vec<Frame> {
+    const FITS: usize = 16_384;
+    let all = fields(count, value);
+    let pieces = all.chunks(FITS / (value.len() + 10));
+    let mut frames = vec![first.unfinished()];
+    frames.extend(pieces.map(|fields| Frame::continuation(fields.iter().copied()).unfinished()));
+    let end = frames.pop().map(last);
+    frames.extend(end);
+    frames
+}
+
+/// R-X-2: exactly, as HTTP/2 counts (RFC 9113 6.5.2: name, value, and 32 bytes for each field). The
+/// connection has others on it, and stands.
+async fn a_head_that_is_too_large_is_said_to_be(on: On) {
+    const LIMIT: usize = 64 * 1024;
+    const STATUS: usize = 7 + 3 + 32;
+    let field = |length: usize| 6 + 32 + length;
+    // All fields but the last are of a thousand bytes.
+    let fill = (LIMIT - 1 - STATUS) - 62 * field(1000);
+    let rows = [
+        ("just small enough", 62, 1000, fill - field(0), true),
+        ("a byte more", 62, 1000, fill - field(0) + 1, false),
+        ("70 KB", 70, 1000, 1000, false),
+        ("127 KB", 63, 2000, 2000, false),
+        ("260 KB", 130, 2000, 2000, false),
+    ];
+    for (name, count, length, last, taken) in rows {
+        let (value, last) = ("v".repeat(length), "v".repeat(last));
+        let mut frames = block(Frame::headers([(":status", "200")]), count, &value, |frame| frame);
+        frames.push(Frame::continuation([("x-name", last.as_str())]).end_headers());
+        frames.push(Frame::data("ok").end_stream());
+        let script = Script::requests(vec![vec![Step::Send(frames)]]).http2(Http2::new());
+        let server = FaultServer::start(script).unwrap();
+        let client = client(&on, SOON);
+        match client.get(server.url("/")).send().await {
+            Ok(response) => assert!(taken && response.text() == "ok", "{name}"),
+            Err(error) => {
+                let outcome = (error.kind(), error.attempts().len());
+                assert!(!taken, "{name}: {error}");
+                assert_eq!(outcome, (FailureKind::ResponseTooLarge, 1), "{name}: {error}");
+            }
+        }
     }
 }
 
