@@ -150,9 +150,9 @@ fn invalid(source: impl Into<BoxError>) -> TransportError {
 /// How many headers a response may have (R-X-2). Over HTTP/1.1 hyper sees to it.
 const MOST_HEADERS: usize = 100;
 
-/// Whether the fields of a head over HTTP/2 are more than it may have (R-X-2). They are counted as
-/// HTTP/2 counts them (RFC 9113 6.5.2).
-fn is_too_large(fields: &HeaderMap, max_head: usize) -> bool {
+/// Whether the fields of a head over HTTP/2, or of trailers, are more than a head may have (R-X-2).
+/// They are counted as HTTP/2 counts them (RFC 9113 6.5.2).
+pub(crate) fn is_too_large(fields: &HeaderMap, max_head: usize) -> bool {
     /// What each field counts beside its name and value.
     const FIELD: usize = 32;
     const STATUS: usize = ":status".len() + "200".len() + FIELD;

@@ -18,9 +18,10 @@ use crate::upload::Upload;
 const UNSAID: usize = usize::MAX - 1;
 
 /// How many times as large as it may be a head is let through by h2, which resets the stream of a
-/// larger one as it does that of a malformed one. Up to here it is told apart: more than twice as
-/// many bytes end the connection (`frames.rs`), and where they are coded as texts may be
-/// (RFC 7541 5.2), they stand for 8/5 as many at most.
+/// larger one as it does that of a malformed one, and leaves out of trailers what is too large, and
+/// says nothing. Up to here it is told apart: more than twice as many bytes end the connection
+/// (`frames.rs`), and where they are coded as texts may be (RFC 7541 5.2), they stand for 8/5 as
+/// many at most.
 const HEADROOM: usize = 4;
 
 /// An HTTP/2 connection, and the tasks of hyper's that belong to it.

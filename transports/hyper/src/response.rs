@@ -11,6 +11,7 @@ use redial_engine::{Delivery, Failure, FailureKind};
 
 use crate::classify;
 use crate::connections::Lease;
+use crate::exchange::is_too_large;
 use crate::runtime::Runtime;
 use crate::timeouts::Watch;
 
@@ -110,6 +111,15 @@ impl<R: Runtime> Body for Reading<R> {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Err(kind) = this.watch.progressed(lease) {
                     return Poll::Ready(Some(Err(this.timed_out(kind))));
+                }
+                // Over HTTP/1.1 hyper sees to it.
+                let max_head = lease.is_multiplexed().then(|| lease.max_head());
+                if let (Some(trailers), Some(max_head)) = (frame.trailers_ref(), max_head)
+                    && is_too_large(trailers, max_head)
+                {
+                    let kind = FailureKind::ResponseTooLarge;
+                    let failure = Failure::new(kind, Delivery::Answered);
+                    return Poll::Ready(Some(Err(this.fail(failure, None))));
                 }
                 if this.body.is_end_stream() {
                     this.give_back();

@@ -21,6 +21,7 @@ on_each_runtime![
     floods_end_a_call_in_bounded_time,
     heads_without_an_end_are_a_final_error,
     a_head_that_is_too_large_is_said_to_be,
+    trailers_have_the_limits_of_a_head,
     a_silence_beside_a_large_response_is_one,
     an_upload_that_outlives_its_answer_holds_up_no_other_request,
 ];
@@ -222,6 +223,35 @@ async fn a_head_that_is_too_large_is_said_to_be(on: On) {
                 let outcome = (error.kind(), error.attempts().len());
                 assert!(!taken, "{name}: {error}");
                 assert_eq!(outcome, (FailureKind::ResponseTooLarge, 1), "{name}: {error}");
+            }
+        }
+    }
+}
+
+/// R-X-2: what comes behind a body is read by nobody, and is no reason to take more.
+async fn trailers_have_the_limits_of_a_head(on: On) {
+    let rows = [
+        ("a few", 2, 10, true),
+        ("a hundred", 100, 10, true),
+        ("101", 101, 10, false),
+        ("150", 150, 10, false),
+        ("60 KB", 60, 960, true),
+        ("70 KB", 70, 1000, false),
+    ];
+    for (name, count, length, taken) in rows {
+        let value = "v".repeat(length);
+        let first = Frame::headers([("x-first", "")]).end_stream();
+        let trailers = block(first, count - 1, &value, Frame::end_headers);
+        let frames = vec![Frame::headers([(":status", "200")]), Frame::data("ok")];
+        let steps = vec![Step::Send([frames, trailers].concat())];
+        let server = FaultServer::start(Script::requests(vec![steps]).http2(Http2::new())).unwrap();
+        match client(&on, SOON).get(server.url("/")).send().await {
+            Ok(response) => assert!(taken && response.text() == "ok", "{name}"),
+            Err(error) => {
+                let failure = error.failure().map(|it| (it.kind, it.delivery));
+                let expected = (FailureKind::ResponseTooLarge, Delivery::Answered);
+                assert!(!taken && error.attempts().len() == 1, "{name}: {error}");
+                assert_eq!(failure, Some(expected), "{name}: {error}");
             }
         }
     }
