@@ -22,6 +22,10 @@ const GOAWAY_CODE: usize = 4;
 /// name of its own.
 pub(crate) const CUT_OFF: u8 = 0xff;
 
+/// The reason that is put in the place of `CUT_OFF` where the peer itself has said that: what has no
+/// name may be taken for an internal error (RFC 9113 7).
+const INTERNAL_ERROR: u8 = 2;
+
 /// How many responses are followed at most; a stream that was given up here may never end.
 const FOLLOWED: usize = 1024;
 
@@ -201,19 +205,23 @@ impl Frames {
             *place = *byte;
         }
         (self.payload, self.left) = (self.payload + 1, self.left - 1);
-        if self.payload == self.code_ends() && self.breaks_off() {
-            *byte = CUT_OFF;
+        if self.payload == self.code_ends() {
+            *byte = match self.breaks_off() {
+                (true, [0, 0, 0, 0]) => CUT_OFF,
+                (_, [0, 0, 0, CUT_OFF]) => INTERNAL_ERROR,
+                (_, [.., last]) => last,
+            };
         }
         rest
     }
 
-    /// Whether this frame breaks a response off, and names no error.
-    fn breaks_off(&mut self) -> bool {
+    /// Whether this frame breaks a response off, and the error that it names.
+    fn breaks_off(&mut self) -> (bool, [u8; CODE]) {
         let [a, b, c, d, code @ ..] = self.start;
         if self.kind() == RST_STREAM {
-            return self.open.remove(self.stream()) && [a, b, c, d] == [0; CODE];
+            return (self.open.remove(self.stream()), [a, b, c, d]);
         }
-        self.open.remove_beyond(number([a, b, c, d])) && code == [0; CODE]
+        (self.open.remove_beyond(number([a, b, c, d])), code)
     }
 
     fn end(&mut self) {
@@ -285,7 +293,8 @@ mod tests {
         frame(7, 0, 0, &[0x80, 0, 0, last, 0, 0, 0, code, b'b', b'y', b'e'])
     }
 
-    /// R-X-4: only what breaks a response off without an error is changed, however it comes.
+    /// R-X-4: only what breaks a response off without an error is changed, and what would be taken for
+    /// that, however it comes.
     #[test]
     fn what_breaks_a_response_off_says_so() {
         let end = |stream| frame(0, 1, stream, b"end");
@@ -312,6 +321,12 @@ mod tests {
             ("it is disowned", vec![head(3), goaway(1, 0)], vec![head(3), goaway(1, CUT_OFF)]),
             ("it may go on", vec![head(3), goaway(3, 0)], vec![head(3), goaway(3, 0)]),
             ("an error disowns it", vec![head(3), goaway(1, 2)], vec![head(3), goaway(1, 2)]),
+            (
+                "the peer names what is put there itself",
+                vec![head(1), reset(1, CUT_OFF), reset(3, CUT_OFF)],
+                vec![head(1), reset(1, 2), reset(3, 2)],
+            ),
+            ("and as it goes", vec![head(3), goaway(1, CUT_OFF)], vec![head(3), goaway(1, 2)]),
         ];
         for (what, comes, expected) in cases {
             let comes = comes.concat();
