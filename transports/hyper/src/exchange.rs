@@ -189,6 +189,7 @@ fn answer<R: Runtime>(
         || !(headers.contains_key(TRANSFER_ENCODING) && headers.contains_key(CONTENT_LENGTH))
         || redial_engine::planted!(OutOfStepReused);
     let reused = lease.is_reused();
-    let response = response.map(|body| Reading::start(body, lease, watch, in_step));
+    let bare = matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    let response = response.map(|body| Reading::start(body, lease, watch, in_step, bare));
     Ok(Answer::new(response, reused))
 }

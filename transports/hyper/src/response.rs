@@ -24,6 +24,8 @@ pub(crate) struct Reading<R: Runtime> {
     /// Here until the end.
     lease: Option<Lease<R>>,
     in_step: bool,
+    /// Whether the status of the response has no content (RFC 9110 15.3.5, 15.4.5).
+    bare: bool,
 }
 
 impl<R: Runtime> Reading<R> {
@@ -33,6 +35,7 @@ impl<R: Runtime> Reading<R> {
         mut lease: Lease<R>,
         mut watch: Watch,
         in_step: bool,
+        bare: bool,
     ) -> ResponseBody {
         // The cutoff is looked at with each piece of the body.
         let _ = watch.progressed(&lease);
@@ -40,7 +43,7 @@ impl<R: Runtime> Reading<R> {
             lease.leave_to_keeper();
         }
         let lease = Some(lease);
-        let mut reading = Self { body, watch, lease, in_step };
+        let mut reading = Self { body, watch, lease, in_step, bare };
         if reading.body.is_end_stream() {
             reading.give_back();
         }
@@ -113,11 +116,9 @@ impl<R: Runtime> Body for Reading<R> {
                     return Poll::Ready(Some(Err(this.timed_out(kind))));
                 }
                 // Over HTTP/1.1 hyper sees to it.
-                let max_head = lease.is_multiplexed().then(|| lease.max_head());
-                if let (Some(trailers), Some(max_head)) = (frame.trailers_ref(), max_head)
-                    && is_too_large(trailers, max_head)
+                if lease.is_multiplexed()
+                    && let Some(kind) = wrong(&frame, lease.max_head(), this.bare)
                 {
-                    let kind = FailureKind::ResponseTooLarge;
                     let failure = Failure::new(kind, Delivery::Answered);
                     return Poll::Ready(Some(Err(this.fail(failure, None))));
                 }
@@ -171,6 +172,16 @@ fn poll_frame<R: Runtime>(
         return poll(lease);
     }
     frame
+}
+
+/// What is wrong with a piece of a response over HTTP/2: trailers have the limits of a head (R-X-2), and
+/// a response that is `bare` has no content.
+fn wrong(frame: &Frame<Bytes>, max_head: usize, bare: bool) -> Option<FailureKind> {
+    if frame.trailers_ref().is_some_and(|trailers| is_too_large(trailers, max_head)) {
+        return Some(FailureKind::ResponseTooLarge);
+    }
+    let content = frame.data_ref().is_some_and(|data| !data.is_empty());
+    (bare && content).then_some(FailureKind::RemoteProtocol)
 }
 
 /// Whether less has come than the response's length. A server may reset a stream without an error as

@@ -22,6 +22,7 @@ on_each_runtime![
     heads_without_an_end_are_a_final_error,
     a_head_that_is_too_large_is_said_to_be,
     trailers_have_the_limits_of_a_head,
+    a_status_without_content_has_none,
     a_silence_beside_a_large_response_is_one,
     an_upload_that_outlives_its_answer_holds_up_no_other_request,
 ];
@@ -252,6 +253,25 @@ async fn trailers_have_the_limits_of_a_head(on: On) {
                 let expected = (FailureKind::ResponseTooLarge, Delivery::Answered);
                 assert!(!taken && error.attempts().len() == 1, "{name}: {error}");
                 assert_eq!(failure, Some(expected), "{name}: {error}");
+            }
+        }
+    }
+}
+
+/// RFC 9110 15.3.5, 15.4.5: whoever takes the content of such a response is told what was not said.
+async fn a_status_without_content_has_none(on: On) {
+    for status in ["204", "304"] {
+        for (content, taken) in [("", true), ("ok", false)] {
+            let frames =
+                vec![Frame::headers([(":status", status)]), Frame::data(content).end_stream()];
+            let script = Script::requests(vec![vec![Step::Send(frames)]]).http2(Http2::new());
+            let server = FaultServer::start(script).unwrap();
+            match client(&on, SOON).get(server.url("/")).send().await {
+                Ok(response) => assert!(taken && response.text().is_empty(), "{status}"),
+                Err(error) => {
+                    assert!(!taken && error.attempts().len() == 1, "{status}: {error}");
+                    assert_eq!(error.kind(), FailureKind::RemoteProtocol, "{status}: {error}");
+                }
             }
         }
     }
