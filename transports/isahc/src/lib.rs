@@ -24,6 +24,9 @@
 //! once, whatever becomes of the connection (R-X-6); it pays with a connection of its own. As addresses
 //! are kept nowhere, each connection also asks the system for its own (R-D-3).
 //!
+//! Where no roots are given, the authorities are those of the file that `SSL_CERT_FILE` names, or else
+//! the platform's as isahc finds them. `SSL_CERT_DIR`, which the transports on hyper heed, is not.
+//!
 //! What is left is in [`DECLARED`], each with its reason, and with the test that holds it to that.
 //!
 //! # Cost
