@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
-use socket2::{Domain, SockRef, Socket as RawSocket, Type};
+use socket2::{Domain, Socket as RawSocket, Type};
 
 use crate::certificates::Security;
 use crate::connection::Connection;
@@ -18,13 +18,6 @@ use crate::{ClientIdentity, Closing, Leftover, Log, Plan, Script, StepError, Tls
 
 /// How long [`FaultServer::finish`] lets what has begun come to its end.
 pub const GRACE: Duration = Duration::from_secs(2);
-
-/// How many bytes the system is asked to take for a connection whose script does not read.
-///
-/// Left to itself, a system lets this grow with what a server has read, to 32 MiB on some machines.
-/// A script that takes an upload slowly would then have taken all of it long before it reads it, and
-/// its client would wait for an answer where it should still be sending.
-const TAKEN_UNREAD: usize = 64 * 1024;
 
 /// How often the server looks for new connections while there are none.
 const ACCEPT_EVERY: Duration = Duration::from_millis(1);
@@ -60,7 +53,6 @@ impl FaultServer {
             return Ok(Self { address, script, shared, security, acceptor: None, _reserved });
         }
         let listener = TcpListener::bind(loopback())?;
-        SockRef::from(&listener).set_recv_buffer_size(TAKEN_UNREAD)?;
         let address = listener.local_addr()?;
         // A thread that sits in accept could be woken by nothing but a connection, and that may
         // fail just when it matters; so it asks instead.
