@@ -253,7 +253,7 @@ fn show(result: &Result<Response, Error>, with_head: bool) -> Result<(), Failure
     match result {
         Ok(response) => {
             if !response.is_complete() {
-                // Who reads the body cannot see it: it is none that the call would have ended well with.
+                // Whoever reads the body cannot see that.
                 tell(format_args!("redial: the body is not whole, its rest did not come\n"));
             }
             written(write(response, with_head))

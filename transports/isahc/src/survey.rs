@@ -297,6 +297,19 @@ mod tests {
     }
 
     #[test]
+    fn nobody_is_asked_while_a_survey_that_cost_much_is_fresh() {
+        let survey = Survey::new();
+        let (at, took, peers) = (Instant::now(), Duration::ZERO, BTreeMap::new());
+        let cost = Duration::from_secs(3600);
+        *survey.taken.lock().unwrap() = Some(Taken { number: 7, at, took, cost, peers });
+        for pace in [Duration::ZERO, Duration::MAX] {
+            let now = survey.peer(1, Fresh { ago: Duration::ZERO, pace });
+            assert!(matches!(now, Err(Later(wait)) if wait > cost), "{now:?}");
+            assert_eq!(survey.peer(1, Fresh { ago: Duration::MAX, pace }).unwrap().number, 7);
+        }
+    }
+
+    #[test]
     fn a_survey_that_costs_much_is_followed_by_a_long_rest_unless_a_timeout_is_short() {
         const SECOND: Duration = Duration::from_secs(1);
         // What it cost, how often somebody has to know, and how long the rest is, in milliseconds.

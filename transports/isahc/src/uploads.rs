@@ -23,7 +23,7 @@ use crate::upload::Progress;
 pub(crate) static UPLOADS: Uploads = Uploads::new();
 
 /// What waits in a socket may be the head of a request, unless it is more than this.
-const HEAD: u64 = 16 * 1024;
+pub(crate) const HEAD: u64 = 16 * 1024;
 
 /// What the last survey shows is of no use: the next may be.
 const SOON: Later = Later(Duration::ZERO);

@@ -11,6 +11,7 @@ use redial_engine::{Cutoff, FailureKind, Timestamp};
 use crate::backlog::Backlog;
 use crate::standing::Standing;
 use crate::upload::{Progress, Stand};
+use crate::uploads;
 
 /// After which time, at the soonest, a source that had nothing is looked at again.
 const AGAIN: Duration = Duration::from_millis(10);
@@ -189,8 +190,10 @@ impl Watch {
             }
             (true, Some(asked)) => {
                 let sent = backlog.and_then(Backlog::drained_at).map_or(asked, |at| at.max(asked));
-                // Where nobody has come to look since, it may all be waiting in the system.
-                let unseen = backlog.is_some_and(|backlog| !backlog.is_known_since(asked));
+                // Where nobody has come to look since, it may all be waiting in the system. What is
+                // as little as a head would not be told from one.
+                let large = stand.taken > uploads::HEAD;
+                let unseen = backlog.is_some_and(|it| large && !it.is_known_since(asked));
                 let silence = if unseen { read.saturating_mul(UNSEEN) } else { read };
                 (until(self.began.max(sent), silence), FailureKind::ReadTimeout)
             }

@@ -301,8 +301,8 @@ impl<R: Runtime> Lease<R> {
         self.distrusted = true;
     }
 
-    /// The response is over, and the request body is not (HTTP/2): as long as that is so, the connection
-    /// takes no further request.
+    /// The response is over, and the request body is not (HTTP/2). Whoever wants the connection while
+    /// that is so gets another, and this one ends with what is on it.
     pub(crate) fn leave_upload(&self, upload: Progress) {
         self.shared.uploads.leave(upload);
     }
