@@ -84,7 +84,8 @@ impl Default for PoolLimits {
 #[non_exhaustive]
 pub enum Protocol {
     /// HTTP/2 where the server agrees to it during the TLS handshake (ALPN), else HTTP/1.1. Over
-    /// plain TCP nothing can be agreed on, and HTTP/1.1 is spoken.
+    /// plain TCP nothing can be agreed on, and HTTP/1.1 is spoken. An origin that asks for it over
+    /// HTTP/2 (RFC 9113 7) gets HTTP/1.1 from then on.
     #[default]
     Negotiated,
     /// HTTP/1.1, whatever the server would rather speak.

@@ -90,6 +90,13 @@ pub(crate) fn before_head_http2(
     Failure::new(http2_kind(error, meter, FailureKind::Closed), Delivery::Unknown)
 }
 
+/// Whether the peer would have had the request by HTTP/1.1 (RFC 9113 7).
+pub(crate) fn is_for_http1(error: &TransportError) -> bool {
+    find::<h2::Error>(error).is_some_and(|error| {
+        error.is_remote() && error.reason() == Some(h2::Reason::HTTP_1_1_REQUIRED)
+    })
+}
+
 /// What it means that a connection took no requests before its peer had said its settings.
 pub(crate) fn before_settings(error: Option<hyper::Error>, meter: &Meter) -> TransportError {
     let Some(error) = error else {
@@ -222,8 +229,8 @@ fn io_kind(error: &hyper::Error, meter: &Meter) -> Option<io::ErrorKind> {
     })
 }
 
-/// The first error of this type below an error of hyper's.
-fn find<E: StdError + 'static>(error: &hyper::Error) -> Option<&E> {
+/// The first error of this type below another.
+fn find<E: StdError + 'static>(error: &impl StdError) -> Option<&E> {
     let mut source = error.source();
     while let Some(error) = source {
         if let Some(found) = error.downcast_ref::<E>() {

@@ -42,6 +42,15 @@ pub(crate) enum Connected<R: Runtime> {
     },
 }
 
+/// Which versions of HTTP a server is offered, where that is negotiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Offer {
+    /// What the settings say.
+    AsSet,
+    /// HTTP/1.1 alone.
+    Http1,
+}
+
 /// Makes connections under one set of settings.
 pub(crate) struct Connector {
     protocol: Protocol,
@@ -75,12 +84,18 @@ impl Connector {
         }
     }
 
+    /// Whether the server of this origin has a say in which version it is.
+    pub(crate) fn negotiates(&self, origin: &Origin) -> bool {
+        self.protocol == Protocol::Negotiated && self.may_be_shared(origin)
+    }
+
     /// Connects to an origin. What is shared about the connection shows from here on what happens
     /// on it.
     pub(crate) async fn connect<R: Runtime>(
         &self,
         runtime: &R,
         origin: &Origin,
+        offer: Offer,
         shared: &Shared<R>,
     ) -> Result<Connected<R>, TransportError> {
         let socket = dial::dial(runtime, origin).await?;
@@ -89,7 +104,7 @@ impl Connector {
             Scheme::Https => {
                 let (runtime, meter) = (runtime.clone(), Arc::clone(&shared.meter));
                 let socket = Tap::new(socket, move |bytes| meter.arrived(bytes, runtime.now()));
-                let (stream, http2) = self.tls.connect(origin, socket).await?;
+                let (stream, http2) = self.tls.connect(origin, offer, socket).await?;
                 (Stream::Tls(Box::new(stream)), http2)
             }
         };

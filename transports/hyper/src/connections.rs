@@ -29,7 +29,7 @@ pub(crate) use self::end::End;
 pub(crate) use self::lease::Lease;
 pub(crate) use self::live::Shared;
 use self::queue::Queue;
-use self::state::{Errands, Opening, State};
+use self::state::{Errands, Http1, Opening, State};
 use self::task::Task;
 use self::watch::Watch;
 use crate::connect::{Access, Connector};
@@ -162,8 +162,8 @@ impl<R: Runtime> Connections<R> {
     fn run(self: &Arc<Self>, errands: Option<Errands<R>>) {
         let Some(errands) = errands else { return };
         for opening in errands.open {
-            let Opening { connection, origin, timeout, shared } = opening;
-            let task = Task::new(self, connection, origin, shared);
+            let Opening { connection, origin, offer, timeout, shared } = opening;
+            let task = Task::new(self, connection, origin, offer, shared);
             self.runtime.spawn(Box::pin(task.run(timeout)));
         }
         errands.wake.into_iter().for_each(Waker::wake);
@@ -199,7 +199,7 @@ impl<R: Runtime> Connections<R> {
                 }
             } else {
                 if self.connector.may_be_shared(origin) {
-                    state.http1_origins.put(origin.clone(), ());
+                    state.http1_origins.get_or_insert(origin.clone(), || Http1::Agreed);
                 }
                 state.pool.opened_http1(now, connection);
             }
@@ -221,6 +221,16 @@ impl<R: Runtime> Connections<R> {
             }
             state.pool.draining(now, connection);
         });
+    }
+
+    /// Over this connection the origin has asked for HTTP/1.1 (RFC 9113 7). Whatever it is sent from
+    /// here on is sent by that, where it can be chosen.
+    #[cold]
+    fn require_http1(self: &Arc<Self>, connection: ConnectionId, origin: &Origin) {
+        if self.connector.negotiates(origin) {
+            self.lock().http1_origins.put(origin.clone(), Http1::Required);
+            self.draining(connection);
+        }
     }
 
     /// A connection could not be opened; its socket is gone.

@@ -43,6 +43,9 @@ pub(crate) fn send<R: Runtime>(
                 if error.failure().kind.is_timeout() && watch.is_all_silent(&lease) {
                     lease.distrust();
                 }
+                if classify::is_for_http1(&error) {
+                    lease.require_http1(&exchange.origin);
+                }
                 Err(if lease.is_reused() { error.on_reused() } else { error })
             }
         }

@@ -15,8 +15,13 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, ConfigBuilder, RootCertStore};
 
+use crate::connect::Offer;
 use crate::runtime::Socket;
 use crate::tap::Tap;
+
+/// The names of the versions in the handshake (RFC 9113 3.1, RFC 7301 6).
+const HTTP1: &[u8] = b"http/1.1";
+const HTTP2: &[u8] = b"h2";
 
 /// Makes TLS connections under one set of settings.
 ///
@@ -49,14 +54,18 @@ impl Connector {
     pub(crate) async fn connect<S: Socket>(
         &self,
         origin: &Origin,
+        offer: Offer,
         socket: Tap<S>,
     ) -> Result<(TlsStream<Tap<S>>, bool), TransportError> {
-        let config = self.config().map_err(|why| failed(FailureKind::Tls, &*why))?;
+        let mut config = self.config().map_err(|why| failed(FailureKind::Tls, &*why))?;
+        if offer == Offer::Http1 {
+            Arc::make_mut(&mut config).alpn_protocols = vec![HTTP1.to_vec()];
+        }
         let name = ServerName::try_from(origin.host().to_owned())
             .map_err(|error| failed(FailureKind::InvalidRequest, error))?;
         let stream = TlsConnector::from(config).connect(name, socket).await;
         let stream = stream.map_err(|error| failed(kind_of(&error), error))?;
-        let http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        let http2 = stream.get_ref().1.alpn_protocol() == Some(HTTP2);
         Ok((stream, http2))
     }
 
@@ -81,9 +90,9 @@ impl Connector {
             None => builder.with_no_client_auth(),
         };
         let offered: &[&[u8]] = match self.protocol {
-            Protocol::Http1 => &[b"http/1.1"],
-            Protocol::Http2PriorKnowledge => &[b"h2"],
-            Protocol::Negotiated | _ => &[b"h2", b"http/1.1"],
+            Protocol::Http1 => &[HTTP1],
+            Protocol::Http2PriorKnowledge => &[HTTP2],
+            Protocol::Negotiated | _ => &[HTTP2, HTTP1],
         };
         config.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
         Ok(Arc::new(config))

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use futures_util::future::Either;
 use http::Request;
 use hyper::client::conn::http2;
-use redial_client::TransportError;
+use redial_client::{Origin, TransportError};
 use redial_engine::Timestamp;
 
 use crate::classify;
@@ -299,6 +299,11 @@ impl<R: Runtime> Lease<R> {
     /// another.
     pub(crate) const fn distrust(&mut self) {
         self.distrusted = true;
+    }
+
+    /// The origin has asked for HTTP/1.1 over this connection (RFC 9113 7).
+    pub(crate) fn require_http1(&self, origin: &Origin) {
+        self.connections.require_http1(self.connection, origin);
     }
 
     /// The response is over, and the request body is not (HTTP/2). Whoever wants the connection while

@@ -9,7 +9,7 @@ use lru::LruCache;
 use redial_client::{Exchange, Origin, PoolLimits, TransportError};
 use redial_engine::{FailureKind, Timestamp};
 
-use crate::connect::{Access, Connector};
+use crate::connect::{Access, Connector, Offer};
 use crate::connections::again::Again;
 use crate::connections::live::{Live, LiveTable, Shared};
 use crate::connections::orphan;
@@ -26,11 +26,20 @@ pub(super) struct State<R: Runtime> {
     pub(super) live: LiveTable<R>,
     pub(super) waiters: Waiters<R>,
     /// Behind these, nobody waits to share a connection that is being opened.
-    pub(super) http1_origins: LruCache<Origin, ()>,
+    pub(super) http1_origins: LruCache<Origin, Http1>,
     /// Whether a task waits for the next idle connection to expire.
     pub(super) has_janitor: bool,
     /// When it was found out that the runtime runs no tasks any more.
     pub(super) orphaned: Option<Timestamp>,
+}
+
+/// How an origin came to be known for HTTP/1.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Http1 {
+    /// It was agreed on, where HTTP/2 was offered as well. Next time it may be that.
+    Agreed,
+    /// Over HTTP/2 the origin has asked for it (RFC 9113 7): nothing else is offered from then on.
+    Required,
 }
 
 /// A connection that the pool has given to a request.
@@ -59,6 +68,7 @@ pub(super) struct Errands<R: Runtime> {
 pub(super) struct Opening<R: Runtime> {
     pub(super) connection: ConnectionId,
     pub(super) origin: Origin,
+    pub(super) offer: Offer,
     pub(super) timeout: Duration,
     pub(super) shared: Arc<Shared<R>>,
 }
@@ -106,7 +116,11 @@ impl<R: Runtime> State<R> {
                     let shared = Arc::new(Shared::default());
                     let live = Live { access: None, shared: Arc::clone(&shared) };
                     self.live.insert(connection, live);
-                    errands.open.push(Opening { connection, origin: key, timeout, shared });
+                    let offer = match self.http1_origins.peek(&key) {
+                        Some(Http1::Required) => Offer::Http1,
+                        Some(Http1::Agreed) | None => Offer::AsSet,
+                    };
+                    errands.open.push(Opening { connection, origin: key, offer, timeout, shared });
                 }
                 Action::Use { connection, waiter, reused } => {
                     let granted = self.grant(connection, reused);

@@ -11,7 +11,7 @@ use redial_client::{Origin, PoolEventKind, TransportError, race};
 use redial_engine::{FailureKind, Timestamp};
 
 use crate::classify;
-use crate::connect::{Access, Connected, Connector};
+use crate::connect::{Access, Connected, Connector, Offer};
 use crate::connections::keeper::Keeper;
 use crate::connections::watch::Watch;
 use crate::connections::{Connections, Shared};
@@ -31,6 +31,7 @@ pub(super) struct Task<R: Runtime> {
     watch: Watch,
     connection: ConnectionId,
     origin: Origin,
+    offer: Offer,
     shared: Arc<Shared<R>>,
     opened: bool,
     /// Why it could not be opened.
@@ -42,6 +43,7 @@ impl<R: Runtime> Task<R> {
         connections: &Arc<Connections<R>>,
         connection: ConnectionId,
         origin: Origin,
+        offer: Offer,
         shared: Arc<Shared<R>>,
     ) -> Self {
         Self {
@@ -51,6 +53,7 @@ impl<R: Runtime> Task<R> {
             watch: connections.watch.clone(),
             connection,
             origin,
+            offer,
             shared,
             opened: false,
             error: None,
@@ -94,7 +97,8 @@ impl<R: Runtime> Task<R> {
         }
         let until = began.checked_add(timeout).unwrap_or(Timestamp::MAX);
         let limit = self.runtime.sleep_until(until);
-        let connecting = self.connector.connect(&self.runtime, &self.origin, &self.shared);
+        let Self { connector, runtime, origin, offer, shared, .. } = self;
+        let connecting = connector.connect(runtime, origin, *offer, shared);
         match race(race(connecting, limit), self.shared.end.wait()).await {
             Some(Some(result)) => result,
             Some(None) => Err(TransportError::unsent(FailureKind::ConnectTimeout)),

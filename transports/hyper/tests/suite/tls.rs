@@ -9,10 +9,12 @@ use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
 
 use futures_util::future::join_all;
-use http::Version;
+use http::{Method, Version};
 use redial_client::{Client, ClientBuilder, Identity, Protocol, Roots, Tls};
-use redial_conformance::{Certificate, FaultServer, Handshake, Http2, Reply, Script, Step};
-use redial_engine::{Delivery, FailureKind, Outcome};
+use redial_conformance::{
+    Certificate, ErrorCode, FaultServer, Frame, Handshake, Http2, Reply, Script, Step,
+};
+use redial_engine::{Delivery, Failure, FailureKind, Outcome};
 
 use crate::common::{SOON, finish, ok, quick, timeouts, until};
 use crate::on::{On, on_each_runtime};
@@ -25,6 +27,7 @@ on_each_runtime![
     a_handshake_that_the_network_cuts_is_retried,
     a_private_authority_is_trusted_where_it_is_given,
     both_sides_agree_on_the_best_protocol_that_they_share,
+    an_origin_that_requires_http1_gets_it,
     a_client_shows_its_certificate_where_it_has_one,
     a_complete_response_needs_no_goodbye_and_an_open_one_does,
     an_answer_before_tls_breaks_is_whole,
@@ -173,6 +176,28 @@ async fn both_sides_agree_on_the_best_protocol_that_they_share(on: On) {
             assert_eq!(response.version(), version, "{offered:?} {protocol:?}");
         }
         assert_eq!(finish(server).await.connections().len(), 1, "R-P-7");
+    }
+}
+
+/// R-C-5: a server that wants HTTP/1.1 after all (RFC 9113 7), as for a client certificate, gets it from
+/// then on. What it made of the request nobody knows: what may be repeated is.
+async fn an_origin_that_requires_http1_gets_it(on: On) {
+    let unknown = Failure::new(FailureKind::StreamReset, Delivery::Unknown);
+    for (method, first) in [(Method::GET, Ok(2)), (Method::POST, Err(unknown))] {
+        let required = Step::Send(vec![Frame::rst_stream(ErrorCode::HTTP_1_1_REQUIRED)]);
+        let wait = Step::AwaitClose { within: SOON };
+        let by_http2 = vec![Step::Preface(Http2::new()), Step::ReadRequest, required, wait];
+        let answers = vec![[Step::ReadRequest, ok().step()]; 1 + usize::from(first.is_ok())];
+        let tls = shows(Certificate::Good).alpn(["h2", "http/1.1"]);
+        let server = start(Script::connections(vec![by_http2, answers.concat()]), tls);
+        let client = client(&on, &server);
+        let call = || client.call(method.clone(), server.url("/")).send();
+
+        let seen = call().await.map(|response| response.attempts().len());
+        assert_eq!(seen.map_err(|error| error.failure().unwrap()), first, "{method}");
+        let response = call().await.unwrap();
+        assert_eq!((response.version(), response.attempts().len()), (Version::HTTP_11, 1));
+        assert_eq!(finish(server).await.connections().len(), 2, "R-P-7");
     }
 }
 
