@@ -47,6 +47,8 @@ struct Request {
     query: String,
     headers: HeaderMap,
     body: Body,
+    /// What the body is, unless a header says so.
+    media_type: Option<&'static str>,
     replay: Option<Replay>,
     timeouts: Timeouts,
     policy: Option<SharedPolicy>,
@@ -64,6 +66,7 @@ impl RequestBuilder {
             query: String::new(),
             headers: HeaderMap::new(),
             body: Body::empty(),
+            media_type: None,
             replay: None,
             timeouts,
             policy: None,
@@ -153,6 +156,7 @@ impl RequestBuilder {
     /// The body.
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.request.body = body.into();
+        self.request.media_type = None;
         self
     }
 
@@ -162,7 +166,7 @@ impl RequestBuilder {
     #[cfg(feature = "json")]
     pub fn json(self, value: &(impl Serialize + ?Sized)) -> Self {
         match serde_json::to_vec(value) {
-            Ok(bytes) => self.body(bytes).content_type("application/json"),
+            Ok(bytes) => self.body_of("application/json", bytes),
             Err(error) => self.wrong(error),
         }
     }
@@ -172,14 +176,15 @@ impl RequestBuilder {
     /// What cannot be encoded fails the call.
     pub fn form(self, form: &(impl Serialize + ?Sized)) -> Self {
         match serde_urlencoded::to_string(form) {
-            Ok(text) => self.body(text).content_type("application/x-www-form-urlencoded"),
+            Ok(text) => self.body_of("application/x-www-form-urlencoded", text),
             Err(error) => self.wrong(error),
         }
     }
 
-    fn content_type(mut self, value: &'static str) -> Self {
-        self.request.headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(value));
-        self
+    fn body_of(self, media_type: &'static str, body: impl Into<Body>) -> Self {
+        let mut this = self.body(body);
+        this.request.media_type = Some(media_type);
+        this
     }
 
     /// Whether this call may be repeated, whatever its method (R-D-4).
@@ -343,6 +348,10 @@ impl Request {
             return Err(Error::new(FailureKind::ClientClosed, None).with_url(url));
         }
         let (method, headers, body) = (&self.method, &mut self.headers, &self.body);
+        if let Some(media_type) = self.media_type {
+            // Known only now: a header may come after the body.
+            headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(media_type));
+        }
         if let Err(wrong) = check(method, headers, body) {
             return Err(Error::invalid_request(wrong).with_url(url));
         }
