@@ -191,7 +191,10 @@ impl<R: Runtime> Connections<R> {
             if http2 {
                 let max_streams =
                     if redial_engine::planted!(StreamsNotShared) { 1 } else { max_streams };
-                state.http1_origins.pop(origin);
+                // What was required since it was begun, is.
+                if state.http1_origins.peek(origin) == Some(&Http1::Agreed) {
+                    state.http1_origins.pop(origin);
+                }
                 state.pool.opened_http2(now, connection, max_streams);
                 if max_streams == 0 {
                     // Whoever it was opened for is back in the queue, and under its timeout.
