@@ -60,7 +60,7 @@ fn the_twins_have_the_same_names() {
             include_str!("../src/request.rs"),
             include_str!("../src/blocking/request.rs"),
             "impl RequestBuilder {",
-            &["authorization", "content_type", "wrong"][..],
+            &["authorization", "body_of", "wrong"][..],
         ),
         (
             include_str!("../src/builder.rs"),
