@@ -178,7 +178,7 @@ impl<'a> Run<'a> {
         }
         let verdict = self.finish(attempt, started, outcome, reused);
         match &verdict {
-            Verdict::Next(Action::Sleep(_) | Action::Send(_)) => _ = self.job.body.is_spent(),
+            Verdict::Next(Action::Sleep(_) | Action::Send(_)) => self.job.body.end_turn(),
             Verdict::Next(Action::GiveUp(_)) | Verdict::Done(_) => self.job.body.let_go(),
         }
         let body = match (&verdict, self.job.reading) {
@@ -216,9 +216,10 @@ impl<'a> Run<'a> {
     /// that may be followed by another: its upload ends with this, which that of a response that is
     /// handed over does not.
     fn declare_spent(&self, attempt: &mut Token<'a>) {
-        if self.job.body.is_spent() {
+        if self.job.body.hold() {
             attempt.body_spent();
         }
+        self.job.body.end_turn();
     }
 
     /// Tells the engine what came of the attempt, and notes it down.

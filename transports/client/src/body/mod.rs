@@ -146,17 +146,8 @@ impl Body {
         }
     }
 
-    /// Whether this body can never be sent again. Where the answer is no, nothing more can be
-    /// pulled by an attempt that has begun.
-    pub(crate) fn is_spent(&self) -> bool {
-        match &self.source {
-            Source::Bytes(_) | Source::Replayable(_) => false,
-            Source::Feed(turn) => turn.next().is_none(),
-        }
-    }
-
-    /// Whether this body can never be sent again. Where the answer is no, nothing is pulled of it
-    /// until it is let go, or [`Body::is_spent`] ends the turn of the attempt that has begun.
+    /// Whether this body can never be sent again. Where it can, nothing is pulled of it from here
+    /// on, until its turn is over or it is let go: what was said stays true.
     pub(crate) fn hold(&self) -> bool {
         match &self.source {
             Source::Bytes(_) | Source::Replayable(_) => false,
@@ -164,7 +155,14 @@ impl Body {
         }
     }
 
-    /// Nothing is held any more.
+    /// The attempt that has begun gets nothing of a body that can be sent again.
+    pub(crate) fn end_turn(&self) {
+        if let Source::Feed(turn) = &self.source {
+            let _ = turn.next();
+        }
+    }
+
+    /// The attempt that has begun may go on with it.
     pub(crate) fn let_go(&self) {
         if let Source::Feed(turn) = &self.source {
             turn.let_go();
