@@ -126,13 +126,21 @@ impl<'a> Run<'a> {
             let started = self.now;
             let (sending, feed) =
                 poll_fn(|context| Poll::Ready(self.job.begin(&attempt, started, context))).await;
-            let (head, body, retried) = match sending.await {
-                Ok(answer) => self.judge(answer),
+            let Answer { response, reused } = match sending.await {
+                Ok(answer) => answer,
                 Err(error) => return self.failed(attempt, started, error, feed),
             };
+            let (outcome, retried) = self.judge(&response);
+            let (head, body) = response.into_parts();
             if retried && !body.is_end_stream() {
                 // Most responses are final, and no call has to make room for this beforehand.
-                return Box::pin(self.retryable(attempt, started, head, body)).await;
+                return Box::pin(self.retryable(
+                    attempt,
+                    started,
+                    Head { head, outcome, reused },
+                    body,
+                ))
+                .await;
             }
             let read = if retried {
                 self.declare_spent(&mut attempt);
@@ -143,23 +151,21 @@ impl<'a> Run<'a> {
             };
             match read {
                 Ok(body) => {
-                    let verdict = self.finish(attempt, started, head.outcome, head.reused);
-                    self.keep(&verdict, Kept { head: head.head, body });
+                    let verdict = self.finish(attempt, started, outcome, reused);
+                    self.keep(&verdict, Kept { head, body });
                     verdict
                 }
-                Err(error) => self.failed(attempt, started, reused_as(error, head.reused), feed),
+                Err(error) => self.failed(attempt, started, reused_as(error, reused), feed),
             }
         }
     }
 
-    /// What the policy makes of an answer: whether it is retried.
-    fn judge(&self, answer: Answer) -> (Head, ResponseBody, bool) {
-        let Answer { response, reused } = answer;
+    /// What the policy makes of a response: whether it is retried.
+    fn judge(&self, response: &http::Response<ResponseBody>) -> (Outcome, bool) {
         let Inner { transport, hints, .. } = self.job.client;
-        let outcome = hints.outcome(&response, || transport.clock().wall());
+        let outcome = hints.outcome(response, || transport.clock().wall());
         let retried = matches!(self.job.policy.judge(&outcome), Judgement::Retry { .. });
-        let (head, body) = response.into_parts();
-        (Head { head, outcome, reused }, body, retried)
+        (outcome, retried)
     }
 
     /// A response whose status is retried: its body is read only as far as it is of use.
