@@ -26,8 +26,13 @@ impl<S: Socket> Wire<S> {
         Self { socket: Mutex::new(Some(socket)), ear }
     }
 
-    /// Reads. Where nothing has come since the last time, the socket is not asked: hyper reads
-    /// several times for each response.
+    /// Whether there was nothing to read the last time, and nothing has come since: the socket need
+    /// not be asked.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.ear.as_ref().is_some_and(Ear::is_listening)
+    }
+
+    /// Reads.
     pub(crate) fn poll_read(
         &self,
         context: &mut Context<'_>,
@@ -36,9 +41,6 @@ impl<S: Socket> Wire<S> {
         let Some(ear) = &self.ear else {
             return self.with(|socket| socket.poll_read(context, buffer));
         };
-        if ear.is_listening() {
-            return Poll::Pending;
-        }
         ear.listen();
         let mut context = Context::from_waker(ear.waker());
         let read = self.with(|socket| socket.poll_read(&mut context, buffer));
