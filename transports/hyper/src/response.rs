@@ -37,8 +37,7 @@ impl<R: Runtime> Reading<R> {
         in_step: bool,
         bare: bool,
     ) -> ResponseBody {
-        // The cutoff is looked at with each piece of the body.
-        let _ = watch.progressed(&lease);
+        watch.begin_body(&lease);
         if !watch.is_uploaded() {
             lease.leave_to_keeper();
         }

@@ -102,15 +102,21 @@ impl Watch {
         self.upload.clone()
     }
 
-    /// Something came: the next silence begins when it is waited for. Fails where the cutoff has
-    /// come, which a stream that never pauses would otherwise outrun.
-    pub(crate) fn progressed<R: Runtime>(&mut self, lease: &Lease<R>) -> Result<(), FailureKind> {
+    /// The head came: the body is waited for when somebody asks for it. The cutoff is looked at with
+    /// each piece of it.
+    pub(crate) fn begin_body<R: Runtime>(&mut self, lease: &Lease<R>) {
         self.waiting = Waiting::No;
         if self.shared {
             lease.meter().expect_streams();
         } else {
             lease.meter().expect_body();
         }
+    }
+
+    /// Something came: the next silence begins when it is waited for. Fails where the cutoff has
+    /// come, which a stream that never pauses would otherwise outrun.
+    pub(crate) fn progressed<R: Runtime>(&mut self, lease: &Lease<R>) -> Result<(), FailureKind> {
+        self.begin_body(lease);
         match self.cutoff {
             Some(cutoff) if lease.runtime().now() >= cutoff.at => Err(cutoff.kind()),
             Some(_) | None => Ok(()),
