@@ -63,9 +63,9 @@ impl<R: Runtime> Reading<R> {
         // A server that answers before it has read the request may still be reading it: whatever
         // is sent next would be taken for the rest.
         let fit = self.in_step && self.watch.is_uploaded();
+        let Some(mut lease) = self.take_lease() else { return };
         // One whose peer is lost has answered its last.
-        let fit = |lease: &Lease<R>| fit && lease.meter().error().is_none();
-        if let Some(mut lease) = self.take_lease().filter(fit) {
+        if fit && lease.meter().error().is_none() {
             self.watch.leave_timer(&mut lease);
             lease.give_back();
         }
