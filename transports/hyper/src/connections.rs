@@ -121,7 +121,7 @@ impl<R: Runtime> Connections<R> {
         // What has expired was found out on the way.
         let errands = state.carry_out(None);
         drop(state);
-        self.run(errands);
+        errands.into_iter().for_each(|errands| self.run(errands));
         taken.map(|granted| granted.map(|grant| Lease::new(self, grant, now)))
     }
 
@@ -155,12 +155,11 @@ impl<R: Runtime> Connections<R> {
             let value = change(&mut state);
             (value, state.carry_out(None))
         };
-        self.run(errands);
+        errands.into_iter().for_each(|errands| self.run(errands));
         value
     }
 
-    fn run(self: &Arc<Self>, errands: Option<Errands<R>>) {
-        let Some(errands) = errands else { return };
+    fn run(self: &Arc<Self>, errands: Errands<R>) {
         for opening in errands.open {
             let Opening { connection, origin, offer, timeout, shared } = opening;
             let task = Task::new(self, connection, origin, offer, shared);
@@ -245,7 +244,7 @@ impl<R: Runtime> Connections<R> {
             state.pool.open_failed(now, connection);
             state.carry_out(Some(error))
         };
-        self.run(errands);
+        errands.into_iter().for_each(|errands| self.run(errands));
     }
 
     /// The runtime has dropped the task of a connection that was being opened: it is shut down, and
