@@ -132,7 +132,7 @@ fn for_http1(request: &mut Request<Body>, origin: &Origin) {
         // Of some methods, hyper sends no body whose length is unknown unless it is told how.
         request.headers_mut().insert(TRANSFER_ENCODING, HeaderValue::from_static("chunked"));
     }
-    let target = core::mem::take(request.uri_mut()).into_parts().path_and_query;
+    let target = request.uri().path_and_query().cloned();
     *request.uri_mut() = Uri::from(target.unwrap_or_else(|| PathAndQuery::from_static("/")));
 }
 
