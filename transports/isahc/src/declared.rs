@@ -269,6 +269,16 @@ declare! {
         shown_by: "http2::a_reset_that_names_no_error_ends_a_response",
     }
     {
+        requirements: ["R-D-8", "R-RA-1"],
+        rows: [],
+        instead: "a response that breaks off, or falls silent, before the first byte of its body is \
+                  that failure, its delivery unknown: of its status and its `Retry-After` nothing is \
+                  known, so that a 503 is retried by backoff, and not handed over in the end",
+        because: "isahc's `handler.rs` completes the future in `write`, with the body's first byte; \
+                  an error of curl's before that is all that there is to see",
+        shown_by: "hostile::a_status_is_lost_with_a_body_that_never_begins",
+    }
+    {
         requirements: ["R-D-8"],
         rows: [],
         instead: "a response of less than 300 that begins before the upload has ended, and any other \

@@ -25,7 +25,7 @@ use http::Method;
 use http_body::Frame;
 use redial_client::{Body, Client, Error, Response};
 use redial_conformance::{FaultServer, Reply, Script, Step};
-use redial_engine::{Delivery, Failure, FailureKind, Outcome};
+use redial_engine::{Delivery, Failure, FailureKind, Outcome, Reason};
 use redial_isahc::RequestHeadLimit;
 
 fn write(text: &str) -> Step {
@@ -309,6 +309,36 @@ impl http_body::Body for Panicking {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         panic!("no byte of it")
     }
+}
+
+/// As it is declared: curl hands over a head with the first byte of its body, and an error alone.
+#[test]
+fn a_status_is_lost_with_a_body_that_never_begins() {
+    const BUSY: &str = "HTTP/1.1 503 Busy\r\nretry-after: 3600\r\n";
+    let sized = |body: &str| write(&format!("{BUSY}content-length: 2\r\n\r\n{body}"));
+    let chunk = write(&format!("{BUSY}transfer-encoding: chunked\r\n\r\nnone\r\n"));
+    let rows = [
+        ("its end", vec![sized(""), Step::Close], Some(FailureKind::Truncated)),
+        ("a reset", vec![sized(""), Step::Reset], Some(FailureKind::Reset)),
+        (
+            "silence",
+            vec![sized(""), Step::AwaitClose { within: SOON }],
+            Some(FailureKind::ReadTimeout),
+        ),
+        ("no chunk", vec![chunk], Some(FailureKind::Reset)),
+        ("its end in the body", vec![sized("o"), Step::Close], None),
+    ];
+    each(rows, |name, server, client, lost| {
+        let call = client.get(server.url("/")).timeouts(timeouts(Duration::from_secs(1)));
+        let response = block_on(call.send()).expect(name);
+        let Some(kind) = lost else {
+            assert_eq!(response.reason(), Some(Reason::HintBeyondCap), "{name}");
+            return assert_eq!(response.status(), 503, "{name}");
+        };
+        assert_eq!(response.status(), 201, "{name}: it is retried at once");
+        let failure = Outcome::failure(kind, Delivery::Unknown);
+        assert_eq!(response.attempts()[0].outcome, failure, "{name}");
+    });
 }
 
 /// A source that panics fails its own request, and no other: isahc's thread is not its to end.
