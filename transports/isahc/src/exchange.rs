@@ -218,6 +218,9 @@ fn head(
             }
         };
         match polled {
+            Poll::Ready(Ok(_)) if watch.is_over_at_once() => {
+                Poll::Ready(Head::Limit(FailureKind::ReadTimeout))
+            }
             Poll::Ready(result) => Poll::Ready(Head::Came(result)),
             Poll::Pending => {
                 source.iter_mut().for_each(|source| source.poll(context));

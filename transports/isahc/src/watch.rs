@@ -76,6 +76,12 @@ impl Watch {
         self.cut_off().map_or(Ok(()), Err)
     }
 
+    /// Whether no response is soon enough (R-T-8): one to a short upload may be there before anybody has
+    /// looked whether curl took that.
+    pub(crate) const fn is_over_at_once(&self) -> bool {
+        self.timeouts.read.is_zero()
+    }
+
     /// The kind of the cutoff, where it has come.
     pub(crate) fn cut_off(&self) -> Option<FailureKind> {
         let cutoff = self.cutoff.filter(|cutoff| self.clock.now() >= cutoff.at)?;
@@ -144,8 +150,8 @@ impl Watch {
             next = cutoff.at;
         }
         let stand = self.upload.stand();
-        if self.timeouts.read.is_zero() && (self.answered || stand.done) {
-            // At once (R-T-8), however soon something comes.
+        if self.is_over_at_once() && (self.answered || stand.done) {
+            // However soon something comes.
             return Err(FailureKind::ReadTimeout);
         }
         if let Some(backlog) = self.backlog.as_ref().filter(|_| is_sent(self.answered, &stand)) {

@@ -22,7 +22,7 @@ use http::{Method, Request};
 use http_body_util::BodyExt;
 use redial_client::{Body, Exchange, Timeouts, Transport, TransportError};
 use redial_conformance::{FaultServer, Reply, Script, Step};
-use redial_engine::{Delivery, FailureKind};
+use redial_engine::{Delivery, Failure, FailureKind};
 use redial_isahc::IsahcTransport;
 use socket2::{Domain, Socket, Type};
 
@@ -65,6 +65,11 @@ fn the_ends_of_every_timeout_are_taken() {
     let mut limits = timeouts(Duration::MAX);
     assert_eq!(send(&server.url("/"), 0, limits).unwrap(), 200);
     limits.read = Duration::ZERO;
+    for upload in [0, 1, 100_000] {
+        let error = send(&server.url("/"), upload, limits).unwrap_err();
+        let failure = Failure::new(FailureKind::ReadTimeout, Delivery::Unknown);
+        assert_eq!(error.failure(), failure, "{upload}: there is no head either");
+    }
     limits.connect = SHORT;
     let began = Instant::now();
     let silent = silent();
