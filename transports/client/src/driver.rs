@@ -134,13 +134,8 @@ impl<'a> Run<'a> {
             let (head, body) = response.into_parts();
             if retried && !body.is_end_stream() {
                 // Most responses are final, and no call has to make room for this beforehand.
-                return Box::pin(self.retryable(
-                    attempt,
-                    started,
-                    Head { head, outcome, reused },
-                    body,
-                ))
-                .await;
+                let head = Head { head, outcome, reused };
+                return Box::pin(self.retryable(attempt, started, head, body)).await;
             }
             let read = if retried {
                 self.declare_spent(&mut attempt);

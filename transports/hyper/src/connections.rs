@@ -121,7 +121,9 @@ impl<R: Runtime> Connections<R> {
         // What has expired was found out on the way.
         let errands = state.carry_out(None);
         drop(state);
-        errands.into_iter().for_each(|errands| self.run(errands));
+        if let Some(errands) = errands {
+            self.run(errands);
+        }
         taken.map(|granted| granted.map(|grant| Lease::new(self, grant, now)))
     }
 
@@ -155,7 +157,9 @@ impl<R: Runtime> Connections<R> {
             let value = change(&mut state);
             (value, state.carry_out(None))
         };
-        errands.into_iter().for_each(|errands| self.run(errands));
+        if let Some(errands) = errands {
+            self.run(errands);
+        }
         value
     }
 
@@ -244,7 +248,9 @@ impl<R: Runtime> Connections<R> {
             state.pool.open_failed(now, connection);
             state.carry_out(Some(error))
         };
-        errands.into_iter().for_each(|errands| self.run(errands));
+        if let Some(errands) = errands {
+            self.run(errands);
+        }
     }
 
     /// The runtime has dropped the task of a connection that was being opened: it is shut down, and
