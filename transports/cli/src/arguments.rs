@@ -132,7 +132,7 @@ pub(crate) struct SendArguments {
     /// A header, as in 'Accept: text/plain'.
     #[arg(short = 'H', long = "header", value_name = "NAME: VALUE")]
     pub(crate) headers: Vec<String>,
-    /// The body: text, @FILE for what is in a file, - for standard input.
+    /// The body: text, @FILE for what is in a file, - or @- for standard input.
     #[arg(short = 'd', long, value_name = "DATA", allow_hyphen_values = true)]
     pub(crate) data: Option<String>,
     /// The most attempts, the first included.

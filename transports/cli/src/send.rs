@@ -169,7 +169,7 @@ fn header(line: &str) -> Result<(HeaderName, HeaderValue), Failure> {
 fn body(data: Option<&str>) -> Result<Vec<u8>, Failure> {
     match data {
         None => Ok(Vec::new()),
-        Some("-") => {
+        Some("-" | "@-") => {
             let mut bytes = Vec::new();
             io::stdin().lock().read_to_end(&mut bytes).map_err(|error| {
                 Failure::usage(format!("standard input could not be read: {error}"))
@@ -178,6 +178,7 @@ fn body(data: Option<&str>) -> Result<Vec<u8>, Failure> {
         }
         Some(data) => match data.strip_prefix('@') {
             None => Ok(data.as_bytes().to_vec()),
+            Some("") => Err(Failure::usage("no file is named behind the @ of --data")),
             Some(file) => std::fs::read(file)
                 .map_err(|error| Failure::usage(format!("{file} could not be read: {error}"))),
         },

@@ -116,7 +116,7 @@ fn a_server_that_is_not_there_is_one_line_and_exit_code_3() {
 fn wrong_usage_is_one_line_and_exit_code_2() {
     let report = std::env::temp_dir().join("no-such-folder").join("report.json");
     let report = report.to_str().expect("a plain path");
-    let cases: [&[&str]; 28] = [
+    let cases: [&[&str]; 29] = [
         &["not a url"],
         &[""],
         &["127.0.0.1:8080"],
@@ -145,6 +145,7 @@ fn wrong_usage_is_one_line_and_exit_code_2() {
         &["--max-attempts", "0", "http://127.0.0.1/"],
         &["--retry-status", "1000", "http://127.0.0.1/"],
         &["-d", "@/no/such/file", "http://127.0.0.1/"],
+        &["-d", "@", "http://127.0.0.1/"],
     ];
     for arguments in cases {
         let output = send(arguments);
@@ -443,14 +444,17 @@ fn data_can_be_any_bytes_of_a_file_or_of_standard_input() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(log.requests()[0].body, bytes);
 
-    let origin = FaultServer::start(Script::replies([Reply::status(200)])).expect("a port");
-    let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
-    let input = std::fs::File::open(&file.0).expect("the file");
-    let command = command.args(["send", "-d", "-", &origin.url("/")]).stdin(input);
-    let output = command.output().expect("the binary runs");
-    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
-    let log = origin.finish().expect("it was called");
-    assert_eq!((log.requests()[0].method.as_str(), &*log.requests()[0].body), ("POST", &bytes[..]));
+    for input in ["-", "@-"] {
+        let origin = FaultServer::start(Script::replies([Reply::status(200)])).expect("a port");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_redial"));
+        let file = std::fs::File::open(&file.0).expect("the file");
+        let command = command.args(["send", "-d", input, &origin.url("/")]).stdin(file);
+        let output = command.output().expect("the binary runs");
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        let log = origin.finish().expect("it was called");
+        let request = &log.requests()[0];
+        assert_eq!((request.method.as_str(), &*request.body), ("POST", &bytes[..]), "{input}");
+    }
 }
 
 #[test]
