@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use redial_client::{
     Exchange, Origin, PoolEventKind, PoolFigures, Settings, SettingsError, TransportError,
 };
-use redial_engine::Timestamp;
+use redial_engine::{FailureKind, Timestamp};
 
 pub(crate) use self::end::End;
 pub(crate) use self::lease::Lease;
@@ -121,9 +121,7 @@ impl<R: Runtime> Connections<R> {
         // What has expired was found out on the way.
         let errands = state.carry_out(None);
         drop(state);
-        if let Some(errands) = errands {
-            self.run(errands);
-        }
+        self.run(errands);
         taken.map(|granted| granted.map(|grant| Lease::new(self, grant, now)))
     }
 
@@ -157,13 +155,19 @@ impl<R: Runtime> Connections<R> {
             let value = change(&mut state);
             (value, state.carry_out(None))
         };
-        if let Some(errands) = errands {
-            self.run(errands);
-        }
+        self.run(errands);
         value
     }
 
-    fn run(self: &Arc<Self>, errands: Errands<R>) {
+    /// Carries out what is to be done outside the lock: mostly nothing.
+    #[inline]
+    fn run(self: &Arc<Self>, errands: Option<Errands<R>>) {
+        if let Some(errands) = errands {
+            self.run_each(errands);
+        }
+    }
+
+    fn run_each(self: &Arc<Self>, errands: Errands<R>) {
         for opening in errands.open {
             let Opening { connection, origin, offer, timeout, shared } = opening;
             let task = Task::new(self, connection, origin, offer, shared);
@@ -194,7 +198,7 @@ impl<R: Runtime> Connections<R> {
             if http2 {
                 let max_streams =
                     if redial_engine::planted!(StreamsNotShared) { 1 } else { max_streams };
-                // What was required since it was begun, is.
+                // An origin that has asked for HTTP/1.1 since this was begun is to get it.
                 if state.http1_origins.peek(origin) == Some(&Http1::Agreed) {
                     state.http1_origins.pop(origin);
                 }
@@ -240,17 +244,24 @@ impl<R: Runtime> Connections<R> {
     }
 
     /// A connection could not be opened; its socket is gone.
-    fn open_failed(self: &Arc<Self>, connection: ConnectionId, error: TransportError) {
+    fn open_failed(
+        self: &Arc<Self>,
+        connection: ConnectionId,
+        origin: &Origin,
+        error: TransportError,
+    ) {
         let now = self.runtime.now();
         let errands = {
             let mut state = self.lock();
+            if error.failure().kind == FailureKind::Tls {
+                // It may be that HTTP/1.1 was asked for by one that does not speak it.
+                state.http1_origins.pop(origin);
+            }
             state.live.remove(connection);
             state.pool.open_failed(now, connection);
             state.carry_out(Some(error))
         };
-        if let Some(errands) = errands {
-            self.run(errands);
-        }
+        self.run(errands);
     }
 
     /// The runtime has dropped the task of a connection that was being opened: it is shut down, and

@@ -37,7 +37,7 @@ impl<R: Runtime> Reading<R> {
         in_step: bool,
         bare: bool,
     ) -> ResponseBody {
-        watch.begin_body(&lease);
+        watch.came(&lease);
         if !watch.is_uploaded() {
             lease.leave_to_keeper();
         }

@@ -102,9 +102,8 @@ impl Watch {
         self.upload.clone()
     }
 
-    /// The head came: the body is waited for when somebody asks for it. The cutoff is looked at with
-    /// each piece of it.
-    pub(crate) fn begin_body<R: Runtime>(&mut self, lease: &Lease<R>) {
+    /// Something came: the next silence begins when it is waited for.
+    pub(crate) fn came<R: Runtime>(&mut self, lease: &Lease<R>) {
         self.waiting = Waiting::No;
         if self.shared {
             lease.meter().expect_streams();
@@ -113,10 +112,10 @@ impl Watch {
         }
     }
 
-    /// Something came: the next silence begins when it is waited for. Fails where the cutoff has
-    /// come, which a stream that never pauses would otherwise outrun.
+    /// A piece of a body came. Fails where the cutoff has come, which a stream that never pauses would
+    /// otherwise outrun.
     pub(crate) fn progressed<R: Runtime>(&mut self, lease: &Lease<R>) -> Result<(), FailureKind> {
-        self.begin_body(lease);
+        self.came(lease);
         match self.cutoff {
             Some(cutoff) if lease.runtime().now() >= cutoff.at => Err(cutoff.kind()),
             Some(_) | None => Ok(()),

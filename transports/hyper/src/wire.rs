@@ -32,7 +32,7 @@ impl<S: Socket> Wire<S> {
         self.ear.as_ref().is_some_and(Ear::is_listening)
     }
 
-    /// Reads.
+    /// Reads, whether or not there is anything.
     pub(crate) fn poll_read(
         &self,
         context: &mut Context<'_>,

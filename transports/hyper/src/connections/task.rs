@@ -188,10 +188,10 @@ impl<R: Runtime> Drop for Task<R> {
             return;
         }
         match self.error.take() {
-            Some(error) => connections.open_failed(self.connection, error),
+            Some(error) => connections.open_failed(self.connection, &self.origin, error),
             None if thread::panicking() => {
                 let error = TransportError::unsent(FailureKind::Connect);
-                connections.open_failed(self.connection, error);
+                connections.open_failed(self.connection, &self.origin, error);
             }
             // It has not run to its end.
             None => connections.orphaned(self.connection),

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use http::{Method, Version};
 use redial_client::{Client, ClientBuilder, Identity, Protocol, Roots, Tls};
 use redial_conformance::{
-    Certificate, ErrorCode, FaultServer, Frame, Handshake, Http2, Reply, Script, Step,
+    Certificate, ErrorCode, FaultServer, Frame, Handshake, Http2, LastStream, Reply, Script, Step,
 };
 use redial_engine::{Delivery, Failure, FailureKind, Outcome};
 
@@ -28,6 +28,7 @@ on_each_runtime![
     a_private_authority_is_trusted_where_it_is_given,
     both_sides_agree_on_the_best_protocol_that_they_share,
     an_origin_that_requires_http1_gets_it,
+    an_origin_that_requires_what_it_does_not_speak_is_not_lost,
     a_client_shows_its_certificate_where_it_has_one,
     a_complete_response_needs_no_goodbye_and_an_open_one_does,
     an_answer_before_tls_breaks_is_whole,
@@ -180,16 +181,22 @@ async fn both_sides_agree_on_the_best_protocol_that_they_share(on: On) {
 }
 
 /// R-C-5: a server that wants HTTP/1.1 after all (RFC 9113 7), as for a client certificate, gets it from
-/// then on. What it made of the request nobody knows: what may be repeated is.
+/// then on. What it made of the request nobody knows, unless it says so: what may be repeated is.
 async fn an_origin_that_requires_http1_gets_it(on: On) {
+    let reset = Frame::rst_stream(ErrorCode::HTTP_1_1_REQUIRED);
+    let goaway = Frame::goaway(LastStream::Number(0), ErrorCode::HTTP_1_1_REQUIRED);
     let unknown = Failure::new(FailureKind::StreamReset, Delivery::Unknown);
-    for (method, first) in [(Method::GET, Ok(2)), (Method::POST, Err(unknown))] {
-        let required = Step::Send(vec![Frame::rst_stream(ErrorCode::HTTP_1_1_REQUIRED)]);
-        let wait = Step::AwaitClose { within: SOON };
-        let by_http2 = vec![Step::Preface(Http2::new()), Step::ReadRequest, required, wait];
+    let unsent = Failure::new(FailureKind::GoAway { graceful: false }, Delivery::Unsent);
+    let rows = [
+        (Method::GET, &reset, Ok(2)),
+        (Method::POST, &reset, Err(unknown)),
+        (Method::GET, &goaway, Ok(2)),
+        (Method::POST, &goaway, Err(unsent)),
+    ];
+    for (method, frame, first) in rows {
         let answers = vec![[Step::ReadRequest, ok().step()]; 1 + usize::from(first.is_ok())];
         let tls = shows(Certificate::Good).alpn(["h2", "http/1.1"]);
-        let server = start(Script::connections(vec![by_http2, answers.concat()]), tls);
+        let server = start(Script::connections(vec![asks(frame), answers.concat()]), tls);
         let client = client(&on, &server);
         let call = || client.call(method.clone(), server.url("/")).send();
 
@@ -199,6 +206,27 @@ async fn an_origin_that_requires_http1_gets_it(on: On) {
         assert_eq!((response.version(), response.attempts().len()), (Version::HTTP_11, 1));
         assert_eq!(finish(server).await.connections().len(), 2, "R-P-7");
     }
+}
+
+/// One that does not speak it is offered HTTP/2 again.
+async fn an_origin_that_requires_what_it_does_not_speak_is_not_lost(on: On) {
+    let reset = Frame::rst_stream(ErrorCode::HTTP_1_1_REQUIRED);
+    let by_http2 = vec![Step::Preface(Http2::new()), Step::ReadRequest, ok().step()];
+    let tls = shows(Certificate::Good).alpn(["h2"]);
+    let server = start(Script::connections(vec![asks(&reset), vec![], by_http2]), tls);
+    let client = client(&on, &server);
+    let error = client.get(server.url("/")).send().await.unwrap_err();
+    assert_eq!((error.kind(), error.attempts().len()), (FailureKind::Tls, 2), "{error}");
+    let response = client.get(server.url("/")).send().await.unwrap();
+    assert_eq!((response.version(), response.attempts().len()), (Version::HTTP_2, 1));
+    finish(server).await;
+}
+
+/// A connection on which a request is answered by this frame.
+fn asks(frame: &Frame) -> Vec<Step> {
+    let answer = Step::Send(vec![frame.clone()]);
+    let wait = Step::AwaitClose { within: SOON };
+    vec![Step::Preface(Http2::new()), Step::ReadRequest, answer, wait]
 }
 
 async fn a_client_shows_its_certificate_where_it_has_one(on: On) {
